@@ -1,0 +1,64 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+
+import { codeOf, LifeboatError, messageOf } from '../errors';
+import { chain } from '../streams/chain';
+import { DigestStream } from '../streams/digest';
+
+import type { Artifact } from './artifact';
+import type { Manifest } from './manifest';
+
+/**
+ * An artifact whose bytes lie somewhere, whole, with a manifest that says what they must be. Reading compares them with
+ * it: bytes that differ end in `CHECKSUM_MISMATCH`, never in an end of stream.
+ *
+ * @param openBytes called at each opening.
+ */
+export function storedArtifact(
+	manifest: Manifest,
+	openBytes: (signal?: AbortSignal) => Promise<Readable>,
+): Artifact & { manifest: Manifest } {
+	return {
+		draft: manifest,
+		manifest,
+		async open(signal) {
+			const digest = new DigestStream({ ...manifest.stored, what: `backup ${manifest.fileName}` });
+			const stream = chain(await openBytes(signal), [digest], signal);
+			return {
+				stream,
+				async finish() {
+					digest.digest();
+					return manifest;
+				},
+			};
+		},
+	};
+}
+
+/** An artifact in a local file. */
+export function fileArtifact(manifest: Manifest, path: string): Artifact & { manifest: Manifest } {
+	return storedArtifact(manifest, async () => openFile(path));
+}
+
+/** Opens a local file for reading. @throws LifeboatError `NOT_FOUND` or `READ_FAILED`. */
+export async function openFile(
+	path: string,
+	range: { start?: number; end?: number } = {},
+): Promise<Readable> {
+	try {
+		const handle = await open(path, 'r');
+		return createReadStream('', { fd: handle, highWaterMark: 256 * 1024, ...range });
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') {
+			throw new LifeboatError('NOT_FOUND', `${path} does not exist`, {
+				hint: 'A staged backup is removed when its execution ends: pass it on within the same execution, or store it with Upload',
+				cause: error,
+			});
+		}
+		throw new LifeboatError('READ_FAILED', `${path} could not be read: ${messageOf(error)}`, {
+			hint: 'Check that the user n8n runs as may read it',
+			cause: error,
+		});
+	}
+}

@@ -1,0 +1,154 @@
+import { z } from 'zod/v4';
+
+import { LifeboatError } from '../errors';
+
+/** The version of the manifest format that this package writes. Readers refuse a newer major one. */
+export const MANIFEST_FORMAT_VERSION = 1;
+
+/** An object whose unknown fields are kept, though the type doesn't speak of them: a manifest of a newer Lifeboat passes unharmed. */
+function open<Shape extends z.core.$ZodShape>(shape: Shape): z.ZodObject<Shape> {
+	return z.looseObject(shape);
+}
+
+const digest = z.object({
+	/** Bytes. */
+	size: z.number().int().nonnegative(),
+	/** SHA-256, lower-case hexadecimal. */
+	sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const compression = open({
+	type: z.literal('compression'),
+	format: z.enum(['gzip', 'zstd']),
+	level: z.number().int().optional(),
+});
+
+const encryption = open({
+	type: z.literal('encryption'),
+	format: z.enum(['age']),
+	/** Public keys that can open it. Never a secret. */
+	recipients: z.array(z.string()).optional(),
+	/** Present when a passphrase opens it: how the key is derived. */
+	passphrase: open({ kdf: z.literal('scrypt'), logN: z.number().int() }).optional(),
+});
+
+const transformation = z.discriminatedUnion('type', [compression, encryption]);
+
+const table = open({ schema: z.string(), name: z.string(), rows: z.number().int().nonnegative() });
+
+const databaseSource = open({
+	type: z.literal('database'),
+	engine: z.string(),
+	serverVersion: z.string(),
+	database: z.string(),
+	/** Only where the operator wants it. */
+	host: z.string().optional(),
+});
+
+const filesSource = open({
+	type: z.literal('files'),
+	/** The paths and globs as the operator gave them. */
+	paths: z.array(z.string()),
+	exclude: z.array(z.string()).optional(),
+	fileCount: z.number().int().nonnegative().optional(),
+});
+
+const bundleSource = open({ type: z.literal('bundle') });
+
+const shared = {
+	formatVersion: z.number().int(),
+	/** UUID of this backup. */
+	id: z.string().min(1),
+	/** The name of the job, the same for every run. */
+	name: z.string().min(1),
+	kind: z.enum(['database', 'files', 'bundle']),
+	/** What the content is once all transformations are undone. */
+	format: z.enum(['plain-sql', 'tar']),
+	/** The file name that fits the bytes as they are now, such as `shop-20261121T020000Z.sql.zst.age`. */
+	fileName: z.string().min(1),
+	/** When the backup began: the moment whose data it holds. ISO 8601, UTC. */
+	createdAt: z.iso.datetime(),
+	/** When its last byte was produced. */
+	completedAt: z.iso.datetime(),
+	source: z.discriminatedUnion('type', [databaseSource, filesSource, bundleSource]),
+	/** Databases: rows in each table, as counted while they were read. */
+	tables: z.array(table).optional(),
+	/** What was done to the content, in order. Undo from the last to the first. */
+	transformations: z.array(transformation),
+	/** The content before all transformations. */
+	content: digest,
+	/** The bytes as they are now, after all transformations. */
+	stored: digest,
+	/** For incremental backups: the ids this one needs. */
+	chain: open({ parent: z.string(), base: z.string() }).optional(),
+	tool: open({ name: z.string(), version: z.string() }),
+	/** Shell commands that restore the backup by hand, without n8n. */
+	restoreCommands: z.array(z.string()),
+};
+
+const manifestSchema = open({
+	...shared,
+	/** Bundles: what lies inside, each with a manifest of its own. */
+	entries: z.array(open({ path: z.string().min(1), manifest: open(shared) })).optional(),
+});
+
+/** The JSON that describes a backup and travels with it as `<key>.manifest.json`. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** What is known before the bytes have been produced. */
+export type ManifestDraft = Omit<Manifest, 'content' | 'stored' | 'completedAt' | 'restoreCommands'>;
+
+export type Transformation = z.infer<typeof transformation>;
+export type CompressionTransformation = z.infer<typeof compression>;
+export type EncryptionTransformation = z.infer<typeof encryption>;
+export type TableRows = z.infer<typeof table>;
+export type DatabaseSource = z.infer<typeof databaseSource>;
+export type FilesSource = z.infer<typeof filesSource>;
+export type BundleEntry = NonNullable<Manifest['entries']>[number];
+
+/**
+ * Checks what was read from outside.
+ *
+ * @param what how to call it in an error, such as `manifest of shop-2026.sql.zst`.
+ * @throws LifeboatError `MANIFEST_INVALID` or `MANIFEST_TOO_NEW`.
+ */
+export function parseManifest(value: unknown, what: string): Manifest {
+	const version =
+		typeof value === 'object' && value !== null && 'formatVersion' in value ? value.formatVersion : undefined;
+	if (typeof version === 'number' && version > MANIFEST_FORMAT_VERSION) {
+		throw new LifeboatError(
+			'MANIFEST_TOO_NEW',
+			`The ${what} has format version ${version}; this version of Lifeboat reads up to ${MANIFEST_FORMAT_VERSION}`,
+			{ hint: 'Update n8n-nodes-lifeboat, then try again' },
+		);
+	}
+	const result = manifestSchema.safeParse(value);
+	if (result.success) return result.data;
+	const issue = result.error.issues[0];
+	throw new LifeboatError(
+		'MANIFEST_INVALID',
+		`The ${what} is not a valid Lifeboat manifest: ${issue?.path.join('.') || 'it'} ${issue?.message ?? ''}`.trim(),
+		{
+			hint: 'The file may be damaged or belong to another program. The backup beside it can still be opened by hand',
+		},
+	);
+}
+
+/** Parses the text of a manifest file. @throws as `parseManifest`. */
+export function parseManifestText(text: string, what: string): Manifest {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch (error) {
+		throw new LifeboatError('MANIFEST_INVALID', `The ${what} is not JSON`, {
+			hint: 'The file may be damaged or cut short. The backup beside it can still be opened by hand',
+			cause: error,
+		});
+	}
+	return parseManifest(value, what);
+}
+
+/** The text of a manifest file. */
+export function serializeManifest(manifest: Manifest): string {
+	return `${JSON.stringify(manifest, null, 2)}\n`;
+}

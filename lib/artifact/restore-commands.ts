@@ -1,0 +1,38 @@
+import type { ManifestDraft, Transformation } from './manifest';
+
+/**
+ * The shell pipeline that opens a backup with standard tools alone, so that its manifest is a recovery manual.
+ * Placeholders stand in angle brackets; nothing secret is ever part of it.
+ */
+export function restoreCommands(manifest: ManifestDraft): string[] {
+	const undo = manifest.transformations.toReversed().map(undoCommand);
+	const file = shellQuote(manifest.fileName);
+	const consume =
+		manifest.format === 'tar'
+			? 'tar -xf - -C <target folder>'
+			: 'psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname <empty database>';
+	const steps = [...undo, consume];
+	const commands = [
+		`sha256sum -c ${shellQuote(`${manifest.fileName}.sha256`)}`,
+		`${steps[0]} < ${file}${steps
+			.slice(1)
+			.map((step) => ` | ${step}`)
+			.join('')}`,
+	];
+	if (manifest.kind !== 'bundle') return commands;
+	return [
+		...commands,
+		...(manifest.entries ?? []).flatMap((entry) =>
+			restoreCommands({ ...entry.manifest, fileName: entry.path }).slice(-1),
+		),
+	];
+}
+
+function undoCommand(transformation: Transformation): string {
+	if (transformation.type === 'compression') return transformation.format === 'zstd' ? 'zstd -d' : 'gzip -d';
+	return transformation.recipients?.length ? 'age -d -i <identity file>' : 'age -d';
+}
+
+function shellQuote(text: string): string {
+	return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

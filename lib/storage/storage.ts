@@ -1,0 +1,59 @@
+import type { Readable } from 'node:stream';
+
+/** An object in a storage. */
+export interface StoredObject {
+	/** The whole key, with `/` between its parts, relative to the storage's root. */
+	key: string;
+	/** Bytes. */
+	size: number;
+	/** When it was last written. For display only: nothing is decided by it. */
+	modifiedAt: Date;
+}
+
+export interface PutOptions {
+	signal?: AbortSignal;
+	/** Bytes, where known: lets a driver choose part sizes and check free space. */
+	size?: number;
+	/** What to do when the key exists: fail with `ALREADY_EXISTS` (default) or replace it. */
+	ifExists?: 'fail' | 'replace';
+	contentType?: string;
+}
+
+export interface GetOptions {
+	signal?: AbortSignal;
+	/** First and last byte, both included. */
+	range?: { start: number; end?: number };
+}
+
+/**
+ * A place where backups lie. Every driver passes `test/lib/storage/conformance.ts`. All errors are LifeboatErrors that name the
+ * key and the place: `NOT_FOUND`, `ALREADY_EXISTS`, `ACCESS_DENIED`, `CONNECTION_FAILED`, `DISK_FULL`, or `STORAGE_FAILED`.
+ */
+export interface Storage {
+	/** How to call it in messages, without secrets: `bucket backups at s3.example.com`. */
+	readonly description: string;
+
+	/**
+	 * Stores a stream under a key. Nothing is visible under the key before all of it is there; a failure, of either side, or
+	 * an abort leaves nothing behind.
+	 */
+	put(key: string, source: Readable, options?: PutOptions): Promise<StoredObject>;
+
+	/** @throws LifeboatError `NOT_FOUND`. A connection that breaks fails the stream; it never ends early. */
+	get(key: string, options?: GetOptions): Promise<Readable>;
+
+	/** What lies under exactly this key, if anything. */
+	stat(key: string, signal?: AbortSignal): Promise<StoredObject | undefined>;
+
+	/** Every object whose key starts with the prefix, in the order of their keys' UTF-8 bytes. Complete, however many there are. */
+	list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
+
+	/** Removes an object; one that isn't there is no error. Gone when it returns. */
+	delete(key: string, signal?: AbortSignal): Promise<void>;
+
+	/** Removes what broken uploads of ours left behind, if older than the given time. Returns how many. */
+	removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
+
+	/** Ends connections. Safe to call twice. */
+	close(): Promise<void>;
+}

@@ -1,0 +1,22 @@
+import { addAbortSignal, pipeline, type Duplex, type Readable } from 'node:stream';
+
+/**
+ * Joins a source and transforms into one readable whose life they share: an error or an early end anywhere destroys
+ * every stage, and reaches whoever reads the result. Nothing flows before the result is read.
+ *
+ * Unlike `stream/promises` pipeline it has no promise that could go unawaited: the reader of the result, itself a
+ * pipeline, is the one that learns of the failure.
+ *
+ * @param signal when it aborts, all stages are destroyed with an AbortError.
+ */
+export function chain(source: Readable, transforms: readonly Duplex[], signal?: AbortSignal): Readable {
+	const last = transforms.at(-1) ?? source;
+	if (signal) addAbortSignal(signal, last);
+	if (transforms.length > 0) {
+		// The callback only keeps the error from being thrown: pipeline has destroyed `last` with it.
+		pipeline([source, ...transforms], (error) => {
+			if (error && !last.destroyed) last.destroy(error);
+		});
+	}
+	return last;
+}
