@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { link, open, rename, rm, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { link, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { getSystemErrorMessage } from 'node:util';
 
 import { codeOf, LifeboatError, messageOf } from '../errors';
+
+import { renameExclusively } from './exclusive-rename';
 
 /** How a file is written. */
 export interface AtomicWriteOptions {
@@ -30,23 +33,35 @@ export async function writeFileAtomically(
 	source: Readable,
 	{ signal, mode = 0o600, ifExists = 'replace' }: AtomicWriteOptions = {},
 ): Promise<void> {
-	const temporary = join(
-		dirname(path),
-		`${TEMPORARY_PREFIX}${basename(path).slice(0, 150)}.${randomBytes(6).toString('hex')}`,
-	);
+	const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}.part`);
 	try {
 		await pipeline(source, createWriteStream(temporary, { flags: 'wx', mode, flush: true }), { signal });
-		if (ifExists === 'fail') {
-			await link(temporary, path);
-			await unlink(temporary);
-		} else await rename(temporary, path);
-		await syncFolder(dirname(path));
+		if (ifExists === 'fail') await publishNew(temporary, path);
+		else await rename(temporary, path);
 	} catch (error) {
 		source.destroy();
 		await rm(temporary, { force: true });
 		throw writeError(error, path);
 	}
+	await syncFolder(dirname(path)).catch((error: unknown) => {
+		throw writeError(error, path);
+	});
 }
+
+/** A hard link never replaces what is there, and so decides between two writers. Where there are none, a claim does. */
+async function publishNew(temporary: string, path: string): Promise<void> {
+	try {
+		await link(temporary, path);
+	} catch (error) {
+		if (!withoutHardLinks.has(codeOf(error) ?? '')) throw error;
+		await renameExclusively(temporary, path, TEMPORARY_PREFIX);
+		return;
+	}
+	await rm(temporary, { force: true });
+}
+
+/** What file systems without hard links (FAT, exFAT, many network and FUSE mounts) answer. */
+const withoutHardLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EACCES']);
 
 /** Makes a rename in a folder durable. File systems that can't (some network mounts) answer EINVAL: nothing to do there. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -71,14 +86,26 @@ export function writeError(error: unknown, path: string): unknown {
 			cause: error,
 		});
 	}
+	if (code === 'EFBIG') {
+		return new LifeboatError('FILE_TOO_LARGE', `${path} became larger than a file may be there`, {
+			hint: 'The file system (FAT takes 4 GB) or a limit of the process (ulimit -f) ends it. Choose another folder. Nothing incomplete was kept',
+			cause: error,
+		});
+	}
 	if (code === 'EEXIST') {
 		return new LifeboatError('ALREADY_EXISTS', `${path} already exists`, {
 			hint: 'Choose another name, or allow the existing one to be replaced',
 			cause: error,
 		});
 	}
-	return new LifeboatError('WRITE_FAILED', `${path} could not be written: ${messageOf(error)}`, {
+	return new LifeboatError('WRITE_FAILED', `${path} could not be written: ${systemMessage(error)}`, {
 		hint: 'Check that the folder exists and that the user n8n runs as may write to it',
 		cause: error,
 	});
+}
+
+/** A system error in words, without its code and the system call. */
+export function systemMessage(error: unknown): string {
+	const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
+	return typeof errno === 'number' ? getSystemErrorMessage(errno) : messageOf(error);
 }

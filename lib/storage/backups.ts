@@ -1,0 +1,7 @@
+/** Backups in a storage: an object each, with its checksum and its manifest beside it. */
+export { deleteBackup } from './backups/delete';
+export { listBackups, type ListBackupsOptions } from './backups/list';
+export { proveObject, type StorageProof } from './backups/prove';
+export { openBackup, readBackup, type StoredBackup } from './backups/read';
+export { checksumKey, manifestKey, parseSha256Sidecar, sha256Sidecar } from './backups/sidecars';
+export { storeBackup, type StoreBackupOptions, type StoreBackupResult } from './backups/store';

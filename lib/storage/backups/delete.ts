@@ -1,0 +1,28 @@
+import { LifeboatError } from '../../errors';
+import { assertKey } from '../keys';
+import type { Storage } from '../storage';
+
+import { checksumKey, manifestKey } from './sidecars';
+
+/**
+ * Removes a backup: the object, then its checksum, its manifest last. A crash in between leaves an entry that every listing
+ * shows as `object missing`: never something that looks whole, nor something that no later run would find. An object that may
+ * not be removed (a lock, missing permission) stays a whole backup.
+ *
+ * What isn't there is no error. @throws LifeboatError `DELETE_FAILED` if the storage says it is removed but it is still there.
+ */
+export async function deleteBackup(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	assertKey(key);
+	for (const each of [key, checksumKey(key), manifestKey(key)]) {
+		await storage.delete(each, signal);
+		if (await storage.stat(each, signal)) {
+			throw new LifeboatError(
+				'DELETE_FAILED',
+				`${each} is still in ${storage.description} after it was deleted`,
+				{
+					hint: 'Another run may have written it just now, or the storage delays deletions. Run it again',
+				},
+			);
+		}
+	}
+}

@@ -1,0 +1,222 @@
+import { Readable, Transform } from 'node:stream';
+
+import type { Artifact } from '../../artifact/artifact';
+import { serializeManifest, type Manifest } from '../../artifact/manifest';
+import { restoreCommands } from '../../artifact/restore-commands';
+import { LifeboatError, messageOf } from '../../errors';
+import { chain } from '../../streams/chain';
+import { sameDigest } from '../../streams/digest';
+import { assertKey, baseName, folderPrefix } from '../keys';
+import { readText } from '../read-text';
+import type { Storage } from '../storage';
+
+import { deleteBackup } from './delete';
+import { proveObject, readBack, type StorageProof } from './prove';
+import { MAX_MANIFEST_SIZE, readBackup, isNotFound, type StoredBackup } from './read';
+import { checksumKey, manifestKey, sha256Sidecar } from './sidecars';
+
+export interface StoreBackupOptions {
+	/** The folder to store it in; the root unless given. Not used with `key`. */
+	prefix?: string;
+	/** The whole key; the artifact's file name in the folder unless given. */
+	key?: string;
+	/** What to do if another backup is there: fail with `ALREADY_EXISTS` (default) or replace it. */
+	ifExists?: 'fail' | 'replace';
+	signal?: AbortSignal;
+	/** How the stored object is proven. Reading it back costs the download of what was uploaded. */
+	proof?: 'read-back';
+}
+
+export interface StoreBackupResult {
+	key: string;
+	manifest: Manifest;
+	proof: StorageProof;
+}
+
+/**
+ * Stores a backup: the object, streamed from the artifact; then the proof that what is stored has the size and the SHA-256 of what
+ * was sent; then `<key>.sha256`; `<key>.manifest.json` last. If anything fails on the way, all of it is removed again.
+ *
+ * The same backup, already whole under the key, is proven again and counts as stored; one whose upload ended before its manifest
+ * was written is completed. So a run that is repeated succeeds.
+ *
+ * With `replace`, the old backup stays whole until the new object has taken its place, all at once.
+ *
+ * @throws LifeboatError `ALREADY_EXISTS`, `PROOF_FAILED`, `INVALID_KEY`, or what the artifact or the storage throws.
+ */
+export async function storeBackup(
+	storage: Storage,
+	artifact: Artifact,
+	options: StoreBackupOptions = {},
+): Promise<StoreBackupResult> {
+	const { ifExists = 'fail', signal } = options;
+	const key = options.key ?? folderPrefix(options.prefix) + artifact.draft.fileName;
+	assertKey(key);
+	assertKey(manifestKey(key));
+	signal?.throwIfAborted();
+
+	const existing = await findBackup(storage, key, signal);
+	const known = artifact.manifest && named(artifact.manifest, key);
+	if (existing && known) {
+		const proof = await proveExisting(storage, existing, known, signal);
+		if (proof) {
+			const manifest = existing.manifest ?? known;
+			if (existing.problem !== undefined) await writeSidecars(storage, key, manifest, signal);
+			return { key, manifest, proof };
+		}
+	}
+	if (existing && ifExists === 'fail') throw alreadyExists(storage, existing);
+
+	const manifest = named(await putObject(storage, key, artifact, ifExists, signal), key);
+	try {
+		if (existing) await removeSidecars(storage, key, signal);
+		const proof = await proveObject(storage, key, manifest.stored, signal);
+		await writeSidecars(storage, key, manifest, signal);
+		return { key, manifest, proof };
+	} catch (error) {
+		throw await undo(storage, key, error, signal);
+	}
+}
+
+/** The manifest of a backup that lies under this key: it names the file as it is called there, and so do its commands. */
+function named(manifest: Manifest, key: string): Manifest {
+	const fileName = baseName(key);
+	if (manifest.fileName === fileName) return manifest;
+	const renamed = { ...manifest, fileName };
+	return { ...renamed, restoreCommands: restoreCommands(renamed) };
+}
+
+async function findBackup(
+	storage: Storage,
+	key: string,
+	signal?: AbortSignal,
+): Promise<StoredBackup | undefined> {
+	try {
+		return await readBackup(storage, key, signal);
+	} catch (error) {
+		if (isNotFound(error)) return undefined;
+		throw error;
+	}
+}
+
+/** The proof, if what lies there is this very backup; nothing if it is something else, or damaged. */
+async function proveExisting(
+	storage: Storage,
+	existing: StoredBackup,
+	manifest: Manifest,
+	signal?: AbortSignal,
+): Promise<StorageProof | undefined> {
+	const { key, size, manifest: there } = existing;
+	if (size !== manifest.stored.size) return undefined;
+	if (there && (there.id !== manifest.id || !sameDigest(there.stored, manifest.stored))) return undefined;
+	try {
+		const proof = await readBack(storage, key, signal);
+		return sameDigest(proof, manifest.stored) ? proof : undefined;
+	} catch (error) {
+		if (isNotFound(error)) return undefined;
+		throw error;
+	}
+}
+
+function alreadyExists(storage: Storage, existing: StoredBackup): LifeboatError {
+	const what = existing.manifest
+		? `the backup ${existing.manifest.name} of ${existing.manifest.createdAt}`
+		: 'a file that is not this backup';
+	const problem = existing.problem === undefined ? '' : ` (${existing.problem})`;
+	return new LifeboatError(
+		'ALREADY_EXISTS',
+		`${existing.key} in ${storage.description} already exists: ${what}${problem}`,
+		{ hint: 'Choose another key, or allow the existing backup to be replaced' },
+	);
+}
+
+async function putObject(
+	storage: Storage,
+	key: string,
+	artifact: Artifact,
+	ifExists: 'fail' | 'replace',
+	signal?: AbortSignal,
+): Promise<Manifest> {
+	const opened = await artifact.open(signal);
+	let manifest: Manifest | undefined;
+	// The stream must not end, and so nothing appear under the key, before the artifact says that it is whole.
+	const gate = new Transform({
+		transform: (chunk, _encoding, callback) => callback(null, chunk),
+		flush: (callback) => {
+			opened.finish().then(
+				(finished) => {
+					manifest = finished;
+					callback();
+				},
+				(error: Error) => callback(error),
+			);
+		},
+	});
+	const stream = chain(opened.stream, [gate], signal);
+	await storage.put(key, stream, { signal, ifExists, size: artifact.manifest?.stored.size });
+	if (manifest) return manifest;
+	throw new LifeboatError('INCOMPLETE', `${key} was stored before all of it was read`, {
+		hint: 'Run the node again; if it happens again, report it as a bug',
+	});
+}
+
+async function writeSidecars(
+	storage: Storage,
+	key: string,
+	manifest: Manifest,
+	signal?: AbortSignal,
+): Promise<void> {
+	await writeText(storage, checksumKey(key), sha256Sidecar(baseName(key), manifest.stored.sha256), {
+		contentType: 'text/plain; charset=utf-8',
+		signal,
+	});
+	await writeText(storage, manifestKey(key), serializeManifest(manifest), {
+		contentType: 'application/json',
+		signal,
+	});
+}
+
+async function writeText(
+	storage: Storage,
+	key: string,
+	text: string,
+	options: { contentType: string; signal?: AbortSignal | undefined },
+): Promise<void> {
+	const bytes = Buffer.from(text);
+	const source = Readable.from([bytes], { objectMode: false });
+	await storage.put(key, source, { ...options, size: bytes.length, ifExists: 'replace' });
+	if ((await readText(storage, key, MAX_MANIFEST_SIZE, { signal: options.signal })) === text) return;
+	throw new LifeboatError('PROOF_FAILED', `${key} in ${storage.description} is not what was sent`, {
+		hint: 'The storage or the way to it damages data. Check the disk and the network before you rely on it',
+	});
+}
+
+async function removeSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	await storage.delete(manifestKey(key), signal);
+	await storage.delete(checksumKey(key), signal);
+}
+
+/** Removes what was stored so far, even after an abort, and returns the error to throw. */
+async function undo(
+	storage: Storage,
+	key: string,
+	error: unknown,
+	signal: AbortSignal | undefined,
+): Promise<unknown> {
+	let left: unknown;
+	try {
+		await deleteBackup(storage, key);
+	} catch (deletionError) {
+		left = deletionError;
+	}
+	if (signal?.aborted && left === undefined) return error;
+	const fate =
+		left === undefined
+			? 'It was removed again'
+			: `It could not be removed (${messageOf(left)}); without its manifest it does not count as a backup`;
+	const known = error instanceof LifeboatError ? error : undefined;
+	return new LifeboatError(known?.code ?? 'STORAGE_FAILED', `${messageOf(error)}. ${fate}`, {
+		...(known?.hint !== undefined && { hint: known.hint }),
+		cause: error,
+	});
+}
