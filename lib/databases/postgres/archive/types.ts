@@ -1,0 +1,252 @@
+/**
+ * What PostgreSQL's custom archive format (`pg_dump -Fc`) holds, and how this folder's functions are called.
+ *
+ * The format has no specification but pg_dump's own source (pg_backup_archiver.c, pg_backup_custom.c, compress_*.c).
+ */
+
+/** How data blocks are compressed. `gzip` means zlib streams (RFC 1950), as pg_dump names it. */
+export type ArchiveCompression = 'none' | 'gzip' | 'lz4' | 'zstd';
+
+/** When pg_restore replays an entry; `none` (comments, ACLs of old archives) goes with what it depends on. */
+export type ArchiveSection = 'none' | 'pre-data' | 'data' | 'post-data';
+
+/**
+ * How the bytes of the TOC's texts became strings: `utf8`, or, where at least one text is no UTF-8, `latin1`: one
+ * character a byte, whatever the database's encoding. Both give the same bytes back. `displayText` makes names readable.
+ */
+export type ArchiveTextEncoding = 'utf8' | 'latin1';
+
+/** Local time of the machine that dumped; the format stores no time zone. */
+export interface ArchiveTime {
+	year: number;
+	/** 1 to 12. */
+	month: number;
+	day: number;
+	hour: number;
+	minute: number;
+	second: number;
+	isDaylightSaving: boolean;
+}
+
+/** One object of the database, or the data of one. The order of fields is the order in the file. */
+export interface TocEntry {
+	/** Positive, unique in the archive. */
+	dumpId: number;
+	/** Whether a data block with this dumpId follows the TOC. */
+	hasData: boolean;
+	/** The object's catalog (`pg_class` is 1259) and its OID there; both 0 for what is no catalog object. */
+	catalogId: { tableOid: number; oid: number };
+	/** The object's name, with arguments or table where needed: `orders`, `add(integer, integer)`, `TABLE orders`. */
+	tag: string;
+	/** `TABLE`, `TABLE DATA`, `INDEX`, `BLOBS`, `ACL`, ... */
+	desc: string;
+	section: ArchiveSection;
+	/** SQL that creates the object; empty for data. A BLOB METADATA entry has one OID a line here. */
+	defn: string;
+	/** SQL that drops it; empty where there is nothing to drop. */
+	dropStmt: string;
+	/** `COPY schema.table (columns) FROM stdin;\n`; empty where the data block is not COPY text. */
+	copyStmt: string;
+	/** Schema, empty for objects outside of any. */
+	namespace: string;
+	tablespace: string;
+	/** Table access method (from 1.14). */
+	tableam: string;
+	/** `pg_class.relkind` such as `r` (from 1.16), empty if none. */
+	relkind: string;
+	owner: string;
+	/** Only archives of PostgreSQL 11 and older have true. */
+	withOids: boolean;
+	/** dumpIds of entries that must be restored before; may name ids that the archive does not hold. */
+	dependencies: number[];
+	/**
+	 * First byte of the data block, counted from the start of the archive. Undefined where the entry has no data, or where the
+	 * archive was written to a pipe.
+	 */
+	dataOffset?: number;
+	/** Texts that were absent (NULL) rather than empty, so that writing gives back the same bytes. */
+	absent?: ReadonlySet<TocText>;
+}
+
+/** The texts of an entry that pg_dump may leave out. */
+export type TocText =
+	'tag' | 'desc' | 'defn' | 'dropStmt' | 'copyStmt' | 'namespace' | 'tablespace' | 'tableam' | 'owner';
+
+/** Header and table of contents. Plain data, meant to be changed before it is written. */
+export interface ArchiveToc {
+	/** Minor version `n` of archive format 1.n: 12 (pg_dump 9.0) to 16 (pg_dump 17 and 18). */
+	version: number;
+	compression: ArchiveCompression;
+	/** As stored up to 1.14; -1 is the format's default. Undefined from 1.15 on. */
+	compressionLevel?: number;
+	createdAt: ArchiveTime;
+	database: string;
+	/** Such as `15.20`. */
+	serverVersion: string;
+	/** Version of the pg_dump that made it. */
+	dumpVersion: string;
+	textEncoding: ArchiveTextEncoding;
+	/** In the order pg_restore replays them. */
+	entries: TocEntry[];
+}
+
+/** The data of one table (or of anything that is no large object). */
+export interface TableDataBlock {
+	readonly kind: 'table';
+	readonly entry: TocEntry;
+	/** Where the block starts in the archive, in bytes. */
+	readonly offset: number;
+	/** Decompressed bytes as they stand in the archive: for COPY with the end marker, otherwise INSERT statements. */
+	content(): AsyncGenerator<Buffer, void, undefined>;
+	/**
+	 * COPY text, one line a row, without the end marker; what `COPY ... FROM STDIN` takes. Returns the number of rows at its end.
+	 * Only for entries with a copyStmt. Fails with `ARCHIVE_DAMAGED` where the end marker is missing.
+	 */
+	rows(): AsyncGenerator<Buffer, number, undefined>;
+	/** Passes over the block without decompressing it: nothing is checked but its framing. */
+	skip(): Promise<void>;
+}
+
+export interface LargeObject {
+	readonly oid: number;
+	/** Decompressed. */
+	content(): AsyncGenerator<Buffer, void, undefined>;
+}
+
+/** Contents of large objects (entry BLOBS). */
+export interface LargeObjectsBlock {
+	readonly kind: 'large-objects';
+	readonly entry: TocEntry;
+	readonly offset: number;
+	/** In file order. Taking the next one reads the rest of the one before. */
+	objects(): AsyncGenerator<LargeObject, void, undefined>;
+	skip(): Promise<void>;
+}
+
+export type DataBlock = TableDataBlock | LargeObjectsBlock;
+
+export interface ReadArchiveOptions {
+	signal?: AbortSignal;
+}
+
+/** An archive that is being read, forward only. */
+export interface ArchiveReader {
+	readonly toc: ArchiveToc;
+	/**
+	 * The data blocks in file order; once. Taking the next one decodes what was not read of the one before. After the last one
+	 * it has made sure that every entry with data had its block, and that the file ends there.
+	 */
+	blocks(): AsyncGenerator<DataBlock, void, undefined>;
+	/** Releases the source; needed where `blocks` was not read to its end. Safe to call twice. */
+	close(): Promise<void>;
+}
+
+/** Bytes, forward only: a stream, or anything that can be iterated. */
+export type ByteSource = AsyncIterable<Uint8Array>;
+
+/** What goes into the data block of an entry. */
+export type EntryData =
+	/** COPY text without end marker (what `COPY ... TO STDOUT` sends): the marker is added. */
+	| { kind: 'rows'; rows: ByteSource }
+	/** Taken as it is: `content()` of a block, or INSERT statements. */
+	| { kind: 'content'; content: ByteSource }
+	| { kind: 'large-objects'; objects: AsyncIterable<{ oid: number; content: ByteSource }> };
+
+/** Opens the data of an entry. Called once for each entry with `hasData`, in TOC order. */
+export type DataSource = (entry: TocEntry, signal: AbortSignal) => Promise<EntryData>;
+
+export interface WriteArchiveOptions {
+	/** `gzip` unless given. `zstd` needs pg_restore 16 or newer. `lz4` can't be written. */
+	compression?: Exclude<ArchiveCompression, 'lz4'>;
+	/** gzip 1 to 9 (6), zstd 1 to 19 (3). */
+	level?: number;
+	/** 14, 15 or 16; the oldest that holds what the TOC needs unless given. */
+	version?: number;
+	/** Of how many entries the data is opened (and compressed, as far as buffers go) ahead of the one being written; 0 unless given. */
+	readAhead?: number;
+	signal?: AbortSignal;
+}
+
+/** The semantics of pg_restore's options. Names are exact, no patterns; a table is a name without schema, as there. */
+export interface EntrySelection {
+	/** `-n` */
+	schemas?: readonly string[];
+	/** `-N` */
+	excludeSchemas?: readonly string[];
+	/** `-t`: tables, views, materialized views, sequences, foreign tables and their data. */
+	tables?: readonly string[];
+	/** `-I` */
+	indexes?: readonly string[];
+	/** `-P`, with argument types as the list shows them: `add(integer, integer)` */
+	functions?: readonly string[];
+	/** `-T` */
+	triggers?: readonly string[];
+	/** `-L`: the text of a list as `formatList` prints it, edited; its order counts. */
+	list?: string;
+	/** `--section` */
+	sections?: ReadonlyArray<Exclude<ArchiveSection, 'none'>>;
+	/** `-s` */
+	schemaOnly?: boolean;
+	/** `-a` */
+	dataOnly?: boolean;
+	/** `-x` */
+	noPrivileges?: boolean;
+	/** `--no-comments`, `--no-publications`, `--no-security-labels`, `--no-subscriptions` */
+	noComments?: boolean;
+	noPublications?: boolean;
+	noSecurityLabels?: boolean;
+	noSubscriptions?: boolean;
+	/** `-C`: with the entries of the database itself. */
+	createDatabase?: boolean;
+}
+
+/** Which parts of an entry are to be restored. */
+export interface SelectedEntry {
+	entry: TocEntry;
+	/** Run its `defn`. */
+	schema: boolean;
+	/** Load its data block. */
+	data: boolean;
+}
+
+export interface VerifiedTable {
+	dumpId: number;
+	schema: string;
+	name: string;
+	/** Undefined where the block holds INSERT statements instead of COPY text. */
+	rows?: number;
+	/** Decompressed. */
+	bytes: number;
+	/** Where its block starts in the archive. */
+	offset: number;
+}
+
+/** What a full decode of an archive found. */
+export interface VerifiedArchive {
+	toc: ArchiveToc;
+	tables: VerifiedTable[];
+	largeObjects: { count: number; bytes: number };
+	/** Where the block of each entry starts in the archive, by dumpId: known even where the TOC has no offsets. */
+	offsets: ReadonlyMap<number, number>;
+	/** Size of the archive in bytes. */
+	size: number;
+}
+
+/*
+ * Functions of this folder:
+ *
+ * reader.ts      readArchive(source: ByteSource, options?: ReadArchiveOptions): Promise<ArchiveReader>
+ *                readDataBlock(source: ByteSource, toc: ArchiveToc, offset: number, options?): Promise<DataBlock & close>
+ *                    one block from a source that starts at its offset: parallel restore out of a file
+ * skeleton.ts    parseSkeleton(bytes: Uint8Array): Promise<ArchiveToc>
+ * writer.ts      writeArchive(toc: ArchiveToc, data: DataSource, options?: WriteArchiveOptions): Readable
+ * file.ts        writeArchiveToFile(path: string, toc, data, options?): Promise<void>     with offsets, as pg_dump -f does
+ * sections.ts    entriesOfSection(toc, section): TocEntry[]; restorePasses(entries): main, ACL, post-ACL, as pg_restore's
+ * selection.ts   selectEntries(toc: ArchiveToc, selection: EntrySelection): SelectedEntry[]
+ * list.ts        formatList(toc, selection?): string     as pg_restore -l prints; parseList(text): number[]
+ * verify.ts      verifyArchive(source: ByteSource, options?): Promise<VerifiedArchive>
+ * text.ts        displayText(toc: ArchiveToc, text: string): string
+ *
+ * All throw LifeboatError: ARCHIVE_DAMAGED (not what the format allows, cut short), UNSUPPORTED_FORMAT (another format,
+ * version or compression), INVALID_OPTION (a call that can't be served).
+ */
