@@ -1,0 +1,74 @@
+import {
+	NodeConnectionTypes,
+	type IExecuteFunctions,
+	type INodeExecutionData,
+	type INodeType,
+	type INodeTypeDescription,
+} from 'n8n-workflow';
+
+import { runPerItem } from '../shared/run';
+import { storageCredentials, storageProperties } from '../shared/storage';
+
+import * as download from './download.operation';
+import * as list from './list.operation';
+import * as upload from './upload.operation';
+
+const operations = { download, list, upload };
+
+export class Upload implements INodeType {
+	description: INodeTypeDescription = {
+		displayName: 'Upload',
+		name: 'upload',
+		icon: { light: 'file:../../icons/upload.svg', dark: 'file:../../icons/upload.dark.svg' },
+		group: ['output'],
+		version: [1],
+		subtitle:
+			'={{ $parameter["operation"] }}: {{ $parameter["storage"] === "local" ? $parameter["folder"] : $parameter["bucket"] }}',
+		description: 'Store backups in a folder or an S3 bucket, proven whole, or get them back',
+		defaults: { name: 'Upload' },
+		usableAsTool: undefined,
+		inputs: [NodeConnectionTypes.Main],
+		outputs: [NodeConnectionTypes.Main],
+		credentials: storageCredentials,
+		properties: [
+			{
+				displayName: 'Operation',
+				name: 'operation',
+				type: 'options',
+				noDataExpression: true,
+				options: [
+					{
+						name: 'Download',
+						value: 'download',
+						action: 'Download backup',
+						description: 'Get a stored backup, the newest or a certain one',
+					},
+					{
+						name: 'List',
+						value: 'list',
+						action: 'List backups',
+						description: 'Tell which backups there are',
+					},
+					{
+						name: 'Upload',
+						value: 'upload',
+						action: 'Upload backup',
+						description: 'Store a backup, with its manifest and checksum beside it',
+					},
+				],
+				default: 'upload',
+			},
+			...storageProperties,
+			...upload.description,
+			...download.description,
+			...list.description,
+		],
+	};
+
+	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
+		return await runPerItem(this, async (itemIndex) => {
+			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
+			return await operations[operation].execute(this, itemIndex);
+		});
+	}
+}

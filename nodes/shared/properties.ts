@@ -1,0 +1,43 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+/** How a node passes its backup on. */
+export const handOverProperty: INodeProperties = {
+	displayName: 'Hand Over As',
+	name: 'handOver',
+	type: 'options',
+	options: [
+		{ name: 'Binary Data', value: 'binary', description: "As n8n's binary data, for other nodes to take" },
+		{
+			name: 'File',
+			value: 'file',
+			description: 'Staged on disk until the execution finishes. Best for large backups.',
+		},
+	],
+	default: 'file',
+	description: 'How the backup is passed on to the next node',
+};
+
+/** The fields of a compression. */
+export const compressionProperty: INodeProperties = {
+	displayName: 'Compression',
+	name: 'compression',
+	type: 'options',
+	options: [
+		{ name: 'Gzip', value: 'gzip', description: 'Opened by every system, slower and larger' },
+		{ name: 'None', value: 'none', description: 'For content that is compressed already' },
+		{ name: 'Zstandard', value: 'zstd', description: 'Fast and small, opened by zstd' },
+	],
+	default: 'zstd',
+	description: 'How the backup is compressed while it is written',
+};
+
+/** Goes into a node's options. */
+export const compressionLevelOption: INodeProperties = {
+	displayName: 'Compression Level',
+	name: 'compressionLevel',
+	type: 'number',
+	typeOptions: { minValue: 1, maxValue: 19 },
+	default: 3,
+	description:
+		'Higher is smaller and slower: 1 to 9 for Gzip (6 unless given), 1 to 19 for Zstandard (3 unless given)',
+};

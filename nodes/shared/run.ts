@@ -1,0 +1,41 @@
+import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+
+import { presentable, toNodeError } from './errors';
+
+/** The signal that Stop and time-outs trigger. A node that ignores it runs on. */
+export function cancelSignal(context: IExecuteFunctions): AbortSignal {
+	return context.getExecutionCancelSignal() ?? new AbortController().signal;
+}
+
+/**
+ * Runs a job once for each of `indexes` (every input item unless given), one after the other: backups of the same server
+ * side by side would only slow each other down. Errors become n8n's, or items where the node continues on fail.
+ */
+export async function runPerItem(
+	context: IExecuteFunctions,
+	job: (itemIndex: number) => Promise<INodeExecutionData[]>,
+	indexes: Iterable<number> = context.getInputData().keys(),
+): Promise<INodeExecutionData[][]> {
+	const signal = cancelSignal(context);
+	const results: INodeExecutionData[] = [];
+	for (const itemIndex of indexes) {
+		try {
+			signal.throwIfAborted();
+			const items = await job(itemIndex);
+			results.push(...items.map((item) => ({ ...item, pairedItem: item.pairedItem ?? { item: itemIndex } })));
+		} catch (error) {
+			if (signal.aborted) return [[]];
+			const nodeError = toNodeError(context.getNode(), error, itemIndex);
+			if (!context.continueOnFail()) throw nodeError;
+			results.push({
+				json: {
+					error: nodeError.message,
+					...(nodeError.description ? { hint: presentable(nodeError.description) } : {}),
+				},
+				error: nodeError,
+				pairedItem: { item: itemIndex },
+			});
+		}
+	}
+	return [results];
+}
