@@ -69,7 +69,9 @@ export async function readBinary(binary: IBinaryData): Promise<Buffer> {
 export const storagePath = (type: string) => join(userFolder, '.n8n/storage', `n8n-nodes-lifeboat.${type}`);
 
 async function configure(run: WorkflowRun): Promise<void> {
-	Container.get(SecurityConfig).restrictFileAccessTo = (run.allowedFolders ?? ['~/.n8n-files']).join(';');
+	const allowed = (run.allowedFolders ?? ['~/.n8n-files']).join(';');
+	Container.get(SecurityConfig).restrictFileAccessTo = allowed;
+	process.env.N8N_RESTRICT_FILE_ACCESS_TO = allowed;
 	Container.get(BinaryDataConfig).mode = run.binaryDataMode ?? 'filesystem';
 	await Container.get(BinaryDataService).init();
 }
