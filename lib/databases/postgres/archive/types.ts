@@ -41,20 +41,21 @@ export interface TocEntry {
 	/** `TABLE`, `TABLE DATA`, `INDEX`, `BLOBS`, `ACL`, ... */
 	desc: string;
 	section: ArchiveSection;
-	/** SQL that creates the object; empty for data. A BLOB METADATA entry has one OID a line here. */
-	defn: string;
-	/** SQL that drops it; empty where there is nothing to drop. */
-	dropStmt: string;
-	/** `COPY schema.table (columns) FROM stdin;\n`; empty where the data block is not COPY text. */
-	copyStmt: string;
-	/** Schema, empty for objects outside of any. */
-	namespace: string;
-	tablespace: string;
-	/** Table access method (from 1.14). */
-	tableam: string;
+	/** SQL that creates the object; empty or null for data. A BLOB METADATA entry has one OID a line here. */
+	defn: string | null;
+	/** SQL that drops it; empty or null where there is nothing to drop. */
+	dropStmt: string | null;
+	/** `COPY schema.table (columns) FROM stdin;\n`; empty or null where the data block is not COPY text. */
+	copyStmt: string | null;
+	/** Schema; null for objects outside of any. */
+	namespace: string | null;
+	/** Null where none applies, empty for the database's default. */
+	tablespace: string | null;
+	/** Table access method (from 1.14); null where none applies. */
+	tableam: string | null;
 	/** `pg_class.relkind` such as `r` (from 1.16), empty if none. */
 	relkind: string;
-	owner: string;
+	owner: string | null;
 	/** Only archives of PostgreSQL 11 and older have true. */
 	withOids: boolean;
 	/** dumpIds of entries that must be restored before; may name ids that the archive does not hold. */
@@ -64,13 +65,7 @@ export interface TocEntry {
 	 * archive was written to a pipe.
 	 */
 	dataOffset?: number;
-	/** Texts that were absent (NULL) rather than empty, so that writing gives back the same bytes. */
-	absent?: ReadonlySet<TocText>;
 }
-
-/** The texts of an entry that pg_dump may leave out. */
-export type TocText =
-	'tag' | 'desc' | 'defn' | 'dropStmt' | 'copyStmt' | 'namespace' | 'tablespace' | 'tableam' | 'owner';
 
 /** Header and table of contents. Plain data, meant to be changed before it is written. */
 export interface ArchiveToc {
@@ -80,11 +75,11 @@ export interface ArchiveToc {
 	/** As stored up to 1.14; -1 is the format's default. Undefined from 1.15 on. */
 	compressionLevel?: number;
 	createdAt: ArchiveTime;
-	database: string;
+	database: string | null;
 	/** Such as `15.20`. */
-	serverVersion: string;
+	serverVersion: string | null;
 	/** Version of the pg_dump that made it. */
-	dumpVersion: string;
+	dumpVersion: string | null;
 	textEncoding: ArchiveTextEncoding;
 	/** In the order pg_restore replays them. */
 	entries: TocEntry[];
@@ -133,8 +128,9 @@ export interface ReadArchiveOptions {
 export interface ArchiveReader {
 	readonly toc: ArchiveToc;
 	/**
-	 * The data blocks in file order; once. Taking the next one decodes what was not read of the one before. After the last one
-	 * it has made sure that every entry with data had its block, and that the file ends there.
+	 * The data blocks in file order; once. Taking the next one decodes the one before if it was not touched, and passes over the
+	 * rest of one that was left half-way. After the last one it has made sure that every entry with data had its block, and that
+	 * the file ends there.
 	 */
 	blocks(): AsyncGenerator<DataBlock, void, undefined>;
 	/** Releases the source; needed where `blocks` was not read to its end. Safe to call twice. */
@@ -203,9 +199,9 @@ export interface EntrySelection {
 /** Which parts of an entry are to be restored. */
 export interface SelectedEntry {
 	entry: TocEntry;
-	/** Run its `defn`. */
+	/** It counts as schema and its `defn` is to be run. */
 	schema: boolean;
-	/** Load its data block. */
+	/** It counts as data: its block is to be loaded or, where it has none (sequence values, large objects), its `defn` run. */
 	data: boolean;
 }
 
@@ -241,10 +237,11 @@ export interface VerifiedArchive {
  * skeleton.ts    parseSkeleton(bytes: Uint8Array): Promise<ArchiveToc>
  * writer.ts      writeArchive(toc: ArchiveToc, data: DataSource, options?: WriteArchiveOptions): Readable
  * file.ts        writeArchiveToFile(path: string, toc, data, options?): Promise<void>     with offsets, as pg_dump -f does
- * sections.ts    entriesOfSection(toc, section): TocEntry[]; restorePasses(entries): main, ACL, post-ACL, as pg_restore's
+ * sections.ts    entriesBySection(toc), restorePass(entry): main, ACL, post-ACL; restoreDependencies(toc): for parallel restore
  * selection.ts   selectEntries(toc: ArchiveToc, selection: EntrySelection): SelectedEntry[]
  * list.ts        formatList(toc, selection?): string     as pg_restore -l prints; parseList(text): number[]
  * verify.ts      verifyArchive(source: ByteSource, options?): Promise<VerifiedArchive>
+ * large-objects.ts  separateLargeObjects(toc): ArchiveToc   BLOB METADATA groups (17+) as one BLOB entry each, plain SQL in defn
  * text.ts        displayText(toc: ArchiveToc, text: string): string
  *
  * All throw LifeboatError: ARCHIVE_DAMAGED (not what the format allows, cut short), UNSUPPORTED_FORMAT (another format,
