@@ -1,0 +1,154 @@
+import { createCipheriv, createDecipheriv, type CipherGCMTypes } from 'node:crypto';
+
+import { damaged } from './failures';
+
+/** Bytes of plaintext in every chunk but the last. */
+export const CHUNK_SIZE = 64 * 1024;
+
+/** Bytes of the authentication tag behind every chunk. */
+export const TAG_SIZE = 16;
+
+const SEALED_SIZE = CHUNK_SIZE + TAG_SIZE;
+
+/** The cipher a payload is sealed with. The key must be used for this one payload only: nonces count from zero. */
+export interface PayloadCipher {
+	readonly algorithm: 'chacha20-poly1305' | 'aes-256-gcm';
+	/** 32 bytes. */
+	readonly key: Uint8Array;
+}
+
+/**
+ * The STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár as age v1 uses it: chunks of 64 KiB, each sealed with a
+ * nonce of its 11-byte big-endian number and one byte that is 1 for the last chunk alone. So no chunk can be changed, moved,
+ * repeated, dropped or appended unnoticed. The last chunk is empty only when the whole payload is.
+ */
+class ChunkNonce {
+	private readonly bytes = Buffer.alloc(12);
+
+	private number = 0;
+
+	/** How many nonces were handed out. */
+	get count(): number {
+		return this.number;
+	}
+
+	next(last: boolean): Buffer {
+		this.bytes.writeUIntBE(this.number, 5, 6);
+		this.bytes[11] = last ? 1 : 0;
+		this.number += 1;
+		return this.bytes;
+	}
+}
+
+/** Keeps back what could still be the last chunk, and hands on everything before it in whole chunks. */
+class Holdback {
+	private readonly held: Buffer;
+
+	private fill = 0;
+
+	constructor(private readonly size: number) {
+		this.held = Buffer.allocUnsafeSlow(size);
+	}
+
+	get rest(): Buffer {
+		return this.held.subarray(0, this.fill);
+	}
+
+	/** How many whole chunks `take` would hand on. At least one byte is always kept. */
+	ready(incoming: number): number {
+		return Math.max(0, Math.ceil((this.fill + incoming) / this.size) - 1);
+	}
+
+	take(data: Buffer, use: (chunk: Buffer, index: number) => void): void {
+		const count = this.ready(data.length);
+		let offset = 0;
+		for (let index = 0; index < count; index++) {
+			if (this.fill > 0) {
+				const missing = this.size - this.fill;
+				data.copy(this.held, this.fill, offset, offset + missing);
+				offset += missing;
+				this.fill = 0;
+				use(this.held, index);
+			} else {
+				use(data.subarray(offset, offset + this.size), index);
+				offset += this.size;
+			}
+		}
+		this.fill += data.copy(this.held, this.fill, offset);
+	}
+}
+
+/** One direction of a payload. Many chunks go into one buffer: fewer, larger writes for whatever comes next. */
+export interface ChunkCoder {
+	/** What the bytes given so far allow to be released; it may be empty. */
+	update(data: Buffer): Buffer;
+	/** The rest, once the input has ended. */
+	final(): Buffer;
+}
+
+export function sealChunks(cipher: PayloadCipher): ChunkCoder {
+	const nonce = new ChunkNonce();
+	const holdback = new Holdback(CHUNK_SIZE);
+	const seal = (chunk: Buffer, last: boolean, target: Buffer, offset: number) => {
+		// The two algorithms have one interface; only the declarations of Node tell them apart.
+		const sealer = createCipheriv(cipher.algorithm as CipherGCMTypes, cipher.key, nonce.next(last), {
+			authTagLength: TAG_SIZE,
+		});
+		target.set(sealer.update(chunk), offset);
+		sealer.final();
+		target.set(sealer.getAuthTag(), offset + chunk.length);
+	};
+	return {
+		update(data) {
+			const target = Buffer.allocUnsafeSlow(holdback.ready(data.length) * SEALED_SIZE);
+			holdback.take(data, (chunk, index) => seal(chunk, false, target, index * SEALED_SIZE));
+			return target;
+		},
+		final() {
+			const chunk = holdback.rest;
+			const target = Buffer.allocUnsafeSlow(chunk.length + TAG_SIZE);
+			seal(chunk, true, target, 0);
+			return target;
+		},
+	};
+}
+
+/** Its functions throw LifeboatError `DAMAGED` instead of releasing anything of a chunk that isn't authentic. */
+export function openChunks(cipher: PayloadCipher): ChunkCoder {
+	const nonce = new ChunkNonce();
+	const holdback = new Holdback(SEALED_SIZE);
+	const open = (sealed: Buffer, last: boolean, target: Buffer, offset: number) => {
+		const size = sealed.length - TAG_SIZE;
+		const number = nonce.count;
+		const opener = createDecipheriv(cipher.algorithm as CipherGCMTypes, cipher.key, nonce.next(last), {
+			authTagLength: TAG_SIZE,
+		});
+		opener.setAuthTag(sealed.subarray(size));
+		target.set(opener.update(sealed.subarray(0, size)), offset);
+		try {
+			opener.final();
+		} catch {
+			throw damaged(
+				last
+					? 'ends before its real end, or its end was changed'
+					: `was changed between byte ${number * CHUNK_SIZE} and byte ${(number + 1) * CHUNK_SIZE} of its content, or does not end where it should`,
+			);
+		}
+	};
+	return {
+		update(data) {
+			const target = Buffer.allocUnsafeSlow(holdback.ready(data.length) * CHUNK_SIZE);
+			holdback.take(data, (chunk, index) => open(chunk, false, target, index * CHUNK_SIZE));
+			return target;
+		},
+		final() {
+			const sealed = holdback.rest;
+			if (sealed.length < TAG_SIZE || (sealed.length === TAG_SIZE && nonce.count > 0)) {
+				throw damaged('ends before its real end');
+			}
+			const target = Buffer.allocUnsafeSlow(sealed.length - TAG_SIZE);
+			open(sealed, true, target, 0);
+			return target;
+		},
+	};
+}
