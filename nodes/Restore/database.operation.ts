@@ -106,9 +106,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const { tables, ...rest } = report;
 		const rows = tables.reduce((sum, table) => sum + table.rows, 0);
 		const seconds = Math.round(performance.now() - started) / 1000;
+		const input = context.getInputData()[itemIndex]!;
 		return [
 			{
+				// The backup itself passes on, so that another Restore can take its files, say.
 				json: {
+					...input.json,
 					restored: {
 						kind: 'database',
 						name: manifest.name,
@@ -119,6 +122,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 						seconds,
 					},
 				},
+				...(input.binary ? { binary: input.binary } : {}),
 				pairedItem: { item: itemIndex },
 			},
 		];

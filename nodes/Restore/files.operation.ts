@@ -67,9 +67,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		});
 	}
 	const seconds = Math.round(performance.now() - started) / 1000;
+	const input = context.getInputData()[itemIndex]!;
 	return [
 		{
+			// The backup itself passes on, so that another Restore can take its database, say.
 			json: {
+				...input.json,
 				restored: {
 					kind: 'files',
 					name: manifest.name,
@@ -80,6 +83,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 					seconds,
 				},
 			},
+			...(input.binary ? { binary: input.binary } : {}),
 			pairedItem: { item: itemIndex },
 		},
 	];
