@@ -1,3 +1,5 @@
+import type { StoredBackup } from '../storage/backups';
+
 /** A backup as retention sees it. */
 export interface RetentionBackup {
 	key: string;
@@ -6,7 +8,7 @@ export interface RetentionBackup {
 	/** The job's name; empty when the manifest can't be read: names are never guessed from keys. */
 	name: string;
 	kind: string;
-	/** ISO 8601, from the manifest: when the backup began. */
+	/** ISO 8601, from the manifest: when the backup began. Empty when the manifest can't be read. */
 	createdAt: string;
 	/** Bytes as stored. */
 	size: number;
@@ -22,4 +24,27 @@ export interface RetentionBackup {
 	chain?: { parent: string; base: string };
 	/** Why it isn't complete, for the operator. */
 	problem?: string;
+}
+
+/** What is known of a backup besides its manifest, which may be locked and so never changes. */
+export type BackupMarks = Pick<RetentionBackup, 'proven' | 'pinned' | 'locked' | 'tags'>;
+
+/**
+ * What retention needs to know of a stored backup. Without a readable manifest it is `unreadable`; with a problem, or empty, it
+ * is `unfinished`.
+ */
+export function toRetentionBackup(stored: StoredBackup, marks: BackupMarks = {}): RetentionBackup {
+	const { key, size, manifest } = stored;
+	if (!manifest) {
+		const problem = stored.problem ?? 'its manifest is missing';
+		return { key, id: '', name: '', kind: '', createdAt: '', size, ...marks, state: 'unreadable', problem };
+	}
+	const { id, name, kind, createdAt, chain } = manifest;
+	const problem = stored.problem ?? (size === 0 ? 'it is empty' : undefined);
+	return {
+		...{ key, id, name, kind, createdAt, size, ...marks },
+		state: problem === undefined ? 'complete' : 'unfinished',
+		...(chain && { chain: { parent: chain.parent, base: chain.base } }),
+		...(problem !== undefined && { problem }),
+	};
 }

@@ -1,59 +1,47 @@
 import type { RetentionBackup } from './backup';
+import { decide } from './decide';
+import { parseDuration } from './duration';
+import { nextToGo } from './next-to-go';
+import type { PlanGroup, PlanOptions, RetentionPlan } from './plan-types';
+import { parsePolicy, type RetentionPolicy } from './policy';
+import { ZoneCalendar } from './zone-calendar';
 
 export type { RetentionBackup } from './backup';
+export type { Decision, PlanGroup, PlanOptions, Reason, Refusal, RetentionPlan } from './plan-types';
 
-/** Why a backup stays or goes. */
-export interface Reason {
-	/** The rule or guard: `daily`, `last`, `within`, `minimum`, `pinned`, `future`, `unreadable`, `chain`, `none`, ... */
-	rule: string;
-	/** The period it stands for: `2026-11-21`, `2026-W47`. */
-	bucket?: string;
-	/** A fragment of a sentence for the operator: `newest of Saturday 21 November 2026 (daily 3 of 30)`. */
-	text: string;
+/**
+ * Decides for each backup whether it stays or goes, and says why. Nothing is deleted by it, and it reads no clock of its own.
+ *
+ * Whatever isn't understood stays: unreadable manifests, backups of the future, chains with a gap. A refusal concerns one
+ * group; the others go on.
+ *
+ * @throws LifeboatError `POLICY_INVALID`, `POLICY_EMPTY`, or `INVALID_DURATION` for `expectedEvery`.
+ */
+export function planRetention(
+	backups: readonly RetentionBackup[],
+	policy: RetentionPolicy,
+	options: PlanOptions,
+): RetentionPlan {
+	const checked = parsePolicy(policy);
+	if (options.expectedEvery !== undefined) parseDuration(options.expectedEvery);
+	const calendar = new ZoneCalendar(checked.zone);
+	const groups = decide(backups, checked, options, calendar);
+	const next = nextToGo(groups, checked, options, calendar);
+	return { groups, totals: totalsOf(groups), ...(next && { next }) };
 }
 
-export interface Decision {
-	key: string;
-	backup: RetentionBackup;
-	action: 'keep' | 'delete';
-	/** At least one. */
-	reasons: Reason[];
-}
-
-/** Why nothing of a group is deleted although rules would allow it. */
-export interface Refusal {
-	/** `WOULD_DELETE_ALL`, `BACKUPS_STOPPED`, `TOO_MANY_DELETIONS`. */
-	code: string;
-	message: string;
-	hint: string;
-}
-
-export interface PlanGroup {
-	/** Empty where not grouped by name, or unknown. */
-	name: string;
-	kind: string;
-	/** Newest first. */
-	decisions: Decision[];
-	refused?: Refusal;
-}
-
-export interface RetentionPlan {
-	groups: PlanGroup[];
-	totals: { kept: number; deleted: number; freedBytes: number; keptBytes: number };
-	/** The backup that goes first of those that stay, if backups go on in the rhythm they had. */
-	next?: { key: string; name: string; createdAt: string; at: string; text: string };
-}
-
-export interface PlanOptions {
-	now: Date;
-	/** Default: by both. */
-	groupBy?: ('name' | 'kind')[];
-	/** Count only proven backups: others follow the same rules, but never take the place of a proven one. */
-	countOnlyProven?: boolean;
-	/** Refuse when more than this would be deleted in the whole run. */
-	maxDeletions?: number;
-	/** Refuse a group when more than this share of it, in percent, would be deleted. */
-	maxDeletePercent?: number;
-	/** Delete nothing of a group whose newest complete backup is older than this: `26h`, `2d`. */
-	expectedEvery?: string;
+function totalsOf(groups: readonly PlanGroup[]): RetentionPlan['totals'] {
+	const totals = { kept: 0, deleted: 0, freedBytes: 0, keptBytes: 0 };
+	for (const { decisions } of groups) {
+		for (const { action, backup } of decisions) {
+			if (action === 'keep') {
+				totals.kept += 1;
+				totals.keptBytes += backup.size;
+			} else {
+				totals.deleted += 1;
+				totals.freedBytes += backup.size;
+			}
+		}
+	}
+	return totals;
 }

@@ -1,0 +1,89 @@
+import type { RetentionBackup } from './backup';
+import { decide } from './decide';
+import type { PlanGroup, PlanOptions, RetentionPlan } from './plan-types';
+import type { RetentionPolicy } from './policy';
+import type { ZoneCalendar } from './zone-calendar';
+
+/** How many backups may be judged for this forecast in all: it must not cost more than the plan itself. */
+const BUDGET = 60_000;
+
+/** How many of the newest backups show the rhythm. */
+const SAMPLE = 11;
+
+/**
+ * Forecasts which of the backups that stay goes first, and when, if backups go on in the rhythm of the last ones (the median of
+ * their distances) and at their size. Undefined when nothing goes within what the forecast may cost.
+ */
+export function nextToGo(
+	groups: readonly PlanGroup[],
+	policy: RetentionPolicy,
+	options: PlanOptions,
+	calendar: ZoneCalendar,
+): RetentionPlan['next'] {
+	let next: RetentionPlan['next'];
+	let budget = BUDGET;
+	for (const { name, decisions, refused } of groups) {
+		const complete = decisions.map(({ backup }) => backup).filter(({ state }) => state === 'complete');
+		const interval = usualInterval(complete.filter(({ createdAt }) => Date.parse(createdAt) <= +options.now));
+		const newest = complete.find(({ createdAt }) => Date.parse(createdAt) <= +options.now);
+		if (refused || newest === undefined || interval === undefined) continue;
+		const kept = decisions.filter(({ action }) => action === 'keep').map(({ backup }) => backup);
+		const at = (steps: number) => new Date(Date.parse(newest.createdAt) + steps * interval);
+		const goneAfter = (steps: number): RetentionBackup | undefined => {
+			budget -= kept.length + steps;
+			const coming = Array.from({ length: steps }, (_, index): RetentionBackup => {
+				const id = `coming ${index + 1}`;
+				const { proven, size, kind } = newest;
+				return {
+					...{ key: id, id, name, kind, size, proven: proven ?? false },
+					createdAt: at(index + 1).toISOString(),
+					state: 'complete',
+				};
+			});
+			const future = decide(
+				[...kept, ...coming],
+				policy,
+				{
+					now: at(steps),
+					groupBy: [],
+					...(options.countOnlyProven && { countOnlyProven: options.countOnlyProven }),
+				},
+				calendar,
+			);
+			const old = new Set(kept);
+			return future
+				.flatMap((group) => group.decisions)
+				.findLast(({ action, backup }) => action === 'delete' && old.has(backup))?.backup;
+		};
+		let enough = 1;
+		while (budget > kept.length + enough && !goneAfter(enough)) enough *= 2;
+		if (budget <= kept.length + enough) continue;
+		let tooFew = Math.floor(enough / 2);
+		while (enough - tooFew > 1) {
+			const middle = Math.floor((enough + tooFew) / 2);
+			if (goneAfter(middle)) enough = middle;
+			else tooFew = middle;
+		}
+		const gone = goneAfter(enough)!;
+		const when = at(enough).toISOString();
+		if (next !== undefined && next.at <= when) continue;
+		const { key, createdAt } = gone;
+		next = { key, name: gone.name, createdAt, at: when, text: `if backups go on every ${inWords(interval)}` };
+	}
+	return next;
+}
+
+/** Median distance of the newest backups in milliseconds; they come newest first. Undefined for fewer than two. */
+export function usualInterval(backups: readonly RetentionBackup[]): number | undefined {
+	const times = backups.slice(0, SAMPLE).map(({ createdAt }) => Date.parse(createdAt));
+	const distances = times.slice(1).map((time, index) => times[index]! - time);
+	const median = distances.sort((a, b) => a - b)[Math.floor(distances.length / 2)];
+	return median !== undefined && median > 0 ? median : undefined;
+}
+
+function inWords(milliseconds: number): string {
+	const hours = milliseconds / 3_600_000;
+	if (hours >= 36) return `${Math.round(hours / 24)} days`;
+	if (hours >= 1.5) return `${Math.round(hours)} hours`;
+	return `${Math.max(1, Math.round(hours * 60))} minutes`;
+}

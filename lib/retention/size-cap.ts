@@ -1,0 +1,44 @@
+import type { RetentionBackup } from './backup';
+import type { Chains } from './chains';
+
+/**
+ * Chooses what goes so that the kept backups of a group fit a size: incomplete ones first, then the oldest, those that rest on
+ * one full backup together and from their newest on, since the others need not the newest but it needs them.
+ *
+ * @param group the kept ones of the group; `kept` holds those of all groups, and loses what is chosen.
+ * @param exempt what must not be chosen, nor what it needs.
+ */
+export function chooseOverCap(
+	group: readonly RetentionBackup[],
+	kept: Set<RetentionBackup>,
+	exempt: ReadonlySet<RetentionBackup>,
+	maxTotalBytes: number,
+	chains: Chains,
+): Set<RetentionBackup> {
+	const chosen = new Set<RetentionBackup>();
+	let total = totalBytes(group);
+	if (total <= maxTotalBytes) return chosen;
+	const order = group
+		.filter((backup) => !exempt.has(backup))
+		.map((backup) => ({
+			backup,
+			complete: backup.state === 'complete' ? 1 : 0,
+			start: Date.parse(chains.startedAt(backup)),
+			at: Date.parse(backup.createdAt),
+		}))
+		.sort((a, b) => a.complete - b.complete || a.start - b.start || b.at - a.at);
+	for (const { backup } of order) {
+		if (total <= maxTotalBytes) break;
+		if (chains.neededBy(backup).some((each) => kept.has(each))) continue;
+		chosen.add(backup);
+		kept.delete(backup);
+		total -= backup.size;
+	}
+	return chosen;
+}
+
+export function totalBytes(backups: Iterable<RetentionBackup>): number {
+	let total = 0;
+	for (const { size } of backups) total += size;
+	return total;
+}
