@@ -8,6 +8,8 @@ export interface StoredObject {
 	size: number;
 	/** When it was last written. For display only: nothing is decided by it. */
 	modifiedAt: Date;
+	/** Another one means that the key was written again. Only to be compared; not every storage knows it. */
+	version?: string;
 }
 
 export interface PutOptions {
@@ -27,7 +29,8 @@ export interface GetOptions {
 
 /**
  * A place where backups lie. Every driver passes `test/lib/storage/conformance.ts`. All errors are LifeboatErrors that name the
- * key and the place: `NOT_FOUND`, `ALREADY_EXISTS`, `ACCESS_DENIED`, `CONNECTION_FAILED`, `DISK_FULL`, or `STORAGE_FAILED`.
+ * key and the place: `NOT_FOUND`, `ALREADY_EXISTS`, `ACCESS_DENIED`, `CONNECTION_FAILED`, `DISK_FULL`, `INVALID_KEY`, `INVALID_RANGE`,
+ * `INCOMPLETE`, `LOCKED`, or `STORAGE_FAILED`; what a source throws passes unchanged, and so does an abort.
  */
 export interface Storage {
 	/** How to call it in messages, without secrets: `bucket backups at s3.example.com`. */

@@ -8,7 +8,7 @@ import { chain } from '../../streams/chain';
 import { sameDigest } from '../../streams/digest';
 import { assertKey, baseName, folderPrefix } from '../keys';
 import { readText } from '../read-text';
-import type { Storage } from '../storage';
+import type { Storage, StoredObject } from '../storage';
 
 import { deleteBackup } from './delete';
 import { proveObject, readBack, type StorageProof } from './prove';
@@ -67,14 +67,15 @@ export async function storeBackup(
 	}
 	if (existing && ifExists === 'fail') throw alreadyExists(storage, existing);
 
-	const manifest = named(await putObject(storage, key, artifact, ifExists, signal), key);
+	const { object, manifest: sent } = await putObject(storage, key, artifact, ifExists, signal);
+	const manifest = named(sent, key);
 	try {
 		if (existing) await removeSidecars(storage, key, signal);
 		const proof = await proveObject(storage, key, manifest.stored, signal);
 		await writeSidecars(storage, key, manifest, signal);
 		return { key, manifest, proof };
 	} catch (error) {
-		throw await undo(storage, key, error, signal);
+		throw await undo(storage, object, error, signal);
 	}
 }
 
@@ -136,7 +137,7 @@ async function putObject(
 	artifact: Artifact,
 	ifExists: 'fail' | 'replace',
 	signal?: AbortSignal,
-): Promise<Manifest> {
+): Promise<{ object: StoredObject; manifest: Manifest }> {
 	const opened = await artifact.open(signal);
 	let manifest: Manifest | undefined;
 	// The stream must not end, and so nothing appear under the key, before the artifact says that it is whole.
@@ -153,8 +154,8 @@ async function putObject(
 		},
 	});
 	const stream = chain(opened.stream, [gate], signal);
-	await storage.put(key, stream, { signal, ifExists, size: artifact.manifest?.stored.size });
-	if (manifest) return manifest;
+	const object = await storage.put(key, stream, { signal, ifExists, size: artifact.manifest?.stored.size });
+	if (manifest) return { object, manifest };
 	throw new LifeboatError('INCOMPLETE', `${key} was stored before all of it was read`, {
 		hint: 'Run the node again; if it happens again, report it as a bug',
 	});
@@ -199,24 +200,27 @@ async function removeSidecars(storage: Storage, key: string, signal?: AbortSigna
 /** Removes what was stored so far, even after an abort, and returns the error to throw. */
 async function undo(
 	storage: Storage,
-	key: string,
+	object: StoredObject,
 	error: unknown,
 	signal: AbortSignal | undefined,
 ): Promise<unknown> {
-	let left: unknown;
-	try {
-		await deleteBackup(storage, key);
-	} catch (deletionError) {
-		left = deletionError;
-	}
-	if (signal?.aborted && left === undefined) return error;
-	const fate =
-		left === undefined
-			? 'It was removed again'
-			: `It could not be removed (${messageOf(left)}); without its manifest it does not count as a backup`;
+	const fate = await removeUnlessReplaced(storage, object);
+	if (signal?.aborted && fate === 'It was removed again') return error;
 	const known = error instanceof LifeboatError ? error : undefined;
 	return new LifeboatError(known?.code ?? 'STORAGE_FAILED', `${messageOf(error)}. ${fate}`, {
 		...(known?.hint !== undefined && { hint: known.hint }),
 		cause: error,
 	});
+}
+
+async function removeUnlessReplaced(storage: Storage, { key, version }: StoredObject): Promise<string> {
+	try {
+		const there = await storage.stat(key);
+		if (there && there.version !== version)
+			return 'Another run has replaced it meanwhile, so it was left alone';
+		await deleteBackup(storage, key);
+		return 'It was removed again';
+	} catch (error) {
+		return `It could not be removed (${messageOf(error)}); without its manifest it does not count as a backup`;
+	}
 }

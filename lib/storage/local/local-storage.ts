@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, open, rm, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -50,8 +50,7 @@ class LocalStorage implements Storage {
 			const checked =
 				size === undefined ? source : chain(source, [new ExactLength(size, `The source of ${key}`)]);
 			await writeFileAtomically(path, checked, { signal, ifExists });
-			const { size: written, mtime } = await lstat(path);
-			return { key, size: written, modifiedAt: mtime };
+			return described(key, await lstat(path));
 		} catch (error) {
 			source.destroy();
 			throw error instanceof LifeboatError && error.code === 'ALREADY_EXISTS'
@@ -90,7 +89,7 @@ class LocalStorage implements Storage {
 		const path = await this.path(key);
 		try {
 			const stats = await lstat(path);
-			return stats.isFile() ? { key, size: stats.size, modifiedAt: stats.mtime } : undefined;
+			return stats.isFile() ? described(key, stats) : undefined;
 		} catch (error) {
 			if (isGone(error)) return undefined;
 			throw localError(error, path);
@@ -101,7 +100,7 @@ class LocalStorage implements Storage {
 		const root = await resolveRoot(this.folder);
 		if (root === undefined) return;
 		for await (const { key, stats } of walk(root, prefix, this.assertAllowed, signal)) {
-			if (!isTemporaryKey(key)) yield { key, size: stats.size, modifiedAt: stats.mtime };
+			if (!isTemporaryKey(key)) yield described(key, stats);
 		}
 	}
 
@@ -165,6 +164,10 @@ class LocalStorage implements Storage {
 			cause,
 		});
 	}
+}
+
+function described(key: string, { size, mtime, mtimeMs, ino }: Stats): StoredObject {
+	return { key, size, modifiedAt: mtime, version: `${ino}-${size}-${mtimeMs}` };
 }
 
 function isGone(error: unknown): boolean {

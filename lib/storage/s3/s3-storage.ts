@@ -1,0 +1,199 @@
+import { DeleteObjectCommand, HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { Readable } from 'node:stream';
+
+import { LifeboatError } from '../../errors';
+import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { assertKey, baseName, compareKeys, isTemporaryKey } from '../keys';
+import { invalidRange, notFound } from '../range';
+import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+
+import { s3Target, type S3Target } from './client';
+import { download } from './download';
+import { hasStatus, isMissing, s3Error } from './errors';
+import { abortUpload, listUploads } from './multipart';
+import { SourceFailed } from './parts';
+import type { S3Settings } from './settings';
+import { head, upload } from './upload';
+
+export type { S3Settings } from './settings';
+
+/**
+ * Backups in a bucket of Amazon S3 or of a service that speaks its protocol. Opens no connection yet.
+ *
+ * @throws LifeboatError `INVALID_OPTION` for an endpoint that is no address.
+ */
+export function s3Storage(settings: S3Settings): Storage {
+	return new S3Storage(s3Target(settings));
+}
+
+class S3Storage implements Storage {
+	readonly description: string;
+
+	/** Whether the bucket has shown that it exists: HEAD answers 404 for a missing object and a missing bucket alike. */
+	private bucketSeen = false;
+
+	constructor(private readonly target: S3Target) {
+		this.description = target.description;
+	}
+
+	async put(key: string, source: Readable, options: PutOptions = {}): Promise<StoredObject> {
+		try {
+			assertKey(key);
+			return await upload(this.target, key, source, options);
+		} catch (error) {
+			source.destroy();
+			options.signal?.throwIfAborted();
+			if (error instanceof SourceFailed) throw error.cause;
+			throw s3Error(error, `Uploading ${key} to ${this.description}`);
+		}
+	}
+
+	async get(key: string, options: GetOptions = {}): Promise<Readable> {
+		assertKey(key);
+		try {
+			return await download(this.target, key, options);
+		} catch (error) {
+			if (options.range && hasStatus(error, 416)) {
+				throw invalidRange(options.range, `${key} in ${this.description}`, error);
+			}
+			if (isMissing(error)) throw notFound(this, key, error);
+			throw s3Error(error, `Downloading ${key} from ${this.description}`);
+		}
+	}
+
+	async stat(key: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
+		assertKey(key);
+		try {
+			const there = await head(this.target, key, signal);
+			if (!there) {
+				await this.assertBucket(signal);
+				return undefined;
+			}
+			this.bucketSeen = true;
+			return {
+				key,
+				size: there.ContentLength ?? 0,
+				modifiedAt: there.LastModified ?? new Date(0),
+				...(there.ETag !== undefined && { version: there.ETag }),
+			};
+		} catch (error) {
+			throw s3Error(error, `Looking up ${key} in ${this.description}`);
+		}
+	}
+
+	async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
+		for await (const object of this.listAll(prefix, signal)) {
+			if (!isTemporaryKey(object.key)) yield object;
+		}
+	}
+
+	async delete(key: string, signal?: AbortSignal): Promise<void> {
+		assertKey(key);
+		try {
+			await this.remove(key, signal);
+		} catch (error) {
+			throw s3Error(error, `Deleting ${key} from ${this.description}`);
+		}
+	}
+
+	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
+		let removed = 0;
+		try {
+			for await (const { Key, UploadId, Initiated } of listUploads(this.target, prefix, signal)) {
+				if (!Key || !UploadId || !Initiated || Initiated >= olderThan) continue;
+				await abortUpload(this.target, Key, UploadId);
+				removed += 1;
+			}
+			const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+			for await (const { key, modifiedAt } of this.listAll(folder, signal)) {
+				if (!baseName(key).startsWith(TEMPORARY_PREFIX) || modifiedAt >= olderThan) continue;
+				await this.remove(key, signal);
+				removed += 1;
+			}
+		} catch (error) {
+			throw s3Error(error, `Removing unfinished uploads from ${this.description}`);
+		}
+		return removed;
+	}
+
+	async close(): Promise<void> {
+		this.target.client.destroy();
+	}
+
+	private async *listAll(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
+		let token: string | undefined;
+		let last: string | undefined;
+		do {
+			const page = await this.listPage(prefix, token, signal);
+			for (const { Key: key, Size, LastModified, ETag } of page.Contents ?? []) {
+				if (key === undefined) continue;
+				if (last !== undefined && compareKeys(last, key) >= 0) throw this.outOfOrder();
+				last = key;
+				yield {
+					key,
+					size: Size ?? 0,
+					modifiedAt: LastModified ?? new Date(0),
+					...(ETag !== undefined && { version: ETag }),
+				};
+			}
+			token = page.IsTruncated ? page.NextContinuationToken : undefined;
+			if (page.IsTruncated && !token) throw this.outOfOrder();
+		} while (token);
+	}
+
+	private async listPage(prefix: string, token: string | undefined, signal?: AbortSignal) {
+		try {
+			const page = await this.target.client.send(
+				new ListObjectsV2Command({
+					Bucket: this.target.bucket,
+					...(prefix && { Prefix: prefix }),
+					...(token && { ContinuationToken: token }),
+				}),
+				{ abortSignal: signal },
+			);
+			this.bucketSeen = true;
+			return page;
+		} catch (error) {
+			throw s3Error(error, `Listing ${prefix ? `${prefix} in ` : ''}${this.description}`);
+		}
+	}
+
+	private async remove(key: string, signal?: AbortSignal): Promise<void> {
+		try {
+			await this.target.client.send(new DeleteObjectCommand({ Bucket: this.target.bucket, Key: key }), {
+				abortSignal: signal,
+			});
+		} catch (error) {
+			if (!isMissing(error)) throw error;
+		}
+	}
+
+	private async assertBucket(signal?: AbortSignal): Promise<void> {
+		if (this.bucketSeen) return;
+		try {
+			await this.target.client.send(new HeadBucketCommand({ Bucket: this.target.bucket }), {
+				abortSignal: signal,
+			});
+		} catch (error) {
+			// Who may not ask for the bucket at least learns that it is there.
+			if (hasStatus(error, 404)) {
+				throw new LifeboatError('BUCKET_NOT_FOUND', `There is no ${this.description}`, {
+					hint: 'Check the name and the region of the bucket, and whether Force Path Style fits the endpoint. Buckets are not created by Lifeboat',
+					cause: error,
+				});
+			}
+			if (!hasStatus(error, 403)) throw error;
+		}
+		this.bucketSeen = true;
+	}
+
+	private outOfOrder(): LifeboatError {
+		return new LifeboatError(
+			'STORAGE_FAILED',
+			`The list of ${this.description} is not complete or not in order`,
+			{
+				hint: 'The service does not list as S3 does, so that backups could be overlooked. Use another kind of storage for it',
+			},
+		);
+	}
+}
