@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+
+import type { INodeProperties, INodeTypeDescription } from 'n8n-workflow';
+
+import packageJson from '../../package.json';
+
+import { testCredential } from './node-methods';
+import { nodePackage } from './package-loader';
+
+const root = join(__dirname, '../..');
+const names = packageJson.n8n.nodes.map((path) => path.split('/').at(-2)!);
+
+describe('what the editor shows', () => {
+	const descriptions = new Map<string, INodeTypeDescription>();
+
+	before(async () => {
+		const loader = await nodePackage();
+		for (const name of names) {
+			const type = loader.getNode(name[0]!.toLowerCase() + name.slice(1)).type;
+			descriptions.set(name, type.description as INodeTypeDescription);
+		}
+	});
+
+	test('there are seven nodes', () => {
+		assert.equal(names.length, 7);
+	});
+
+	for (const name of names) {
+		test(`${name} has a light and a dark icon, a subtitle and a codex with a page that exists`, async () => {
+			const description = descriptions.get(name)!;
+			const icon = description.icon as { light: string; dark: string };
+			for (const path of [icon.light, icon.dark]) {
+				const svg = await readFile(join(root, 'nodes', name, path.replace('file:', '')), 'utf8').catch(() =>
+					// n8n's loader may have turned the path into one from the package's root.
+					readFile(join(root, 'icons', path.split('/').at(-1)!), 'utf8'),
+				);
+				assert.match(svg, /viewBox="0 0 (\d+) \1"/);
+			}
+			assert.ok(description.subtitle);
+			const codex = JSON.parse(await readFile(join(root, 'nodes', name, `${name}.node.json`), 'utf8')) as {
+				node: string;
+				resources: { primaryDocumentation: { url: string }[] };
+			};
+			assert.equal(codex.node, `n8n-nodes-lifeboat.${description.name}`);
+			await readFile(join(root, codex.resources.primaryDocumentation[0]!.url.split('/blob/main/')[1]!));
+		});
+
+		test(`${name}: its options stand in alphabetical order, its texts are complete`, () => {
+			const visit = (properties: INodeProperties[]) => {
+				for (const property of properties) {
+					if (property.type === 'notice') continue;
+					assert.ok(property.displayName, property.name);
+					if (property.name !== 'operation' && property.type !== 'collection') {
+						assert.ok(property.description ?? property.hint, `${property.name} has no description`);
+					}
+					const options = (property.options ?? []) as INodeProperties[];
+					if (property.type === 'collection') {
+						const titles = options.map(({ displayName }) => displayName);
+						assert.deepEqual(
+							titles,
+							titles.toSorted((a, b) => a.localeCompare(b)),
+							property.name,
+						);
+						visit(options);
+					}
+				}
+			};
+			visit(descriptions.get(name)!.properties);
+		});
+	}
+
+	test('the credential test tells good keys from bad ones', async () => {
+		const identity = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';
+		const { createAgeIdentity } = await import('../../lib/encryption/encryption');
+		const pair = await createAgeIdentity();
+		const result = async (data: Record<string, string>) =>
+			await testCredential('encrypt', 'lifeboatEncryptionApi', data);
+		assert.equal((await result({ recipients: pair.recipient })).status, 'OK');
+		assert.equal((await result({ recipients: pair.recipient, identity: pair.identity })).status, 'OK');
+		assert.equal((await result({ identity: pair.identity })).status, 'OK');
+		assert.equal((await result({ passphrase: 'x' })).status, 'OK');
+		const other = await createAgeIdentity();
+		for (const bad of [
+			{},
+			{ recipients: 'age1nonsense' },
+			{ recipients: pair.recipient, identity: other.identity },
+			{ identity: 'nonsense' },
+			{ identity: identity.slice(0, -3) },
+		]) {
+			const { status, message } = await result(bad as Record<string, string>);
+			assert.equal(status, 'Error', JSON.stringify(bad));
+			assert.ok(message && !message.includes(pair.identity) && !message.includes('SECRET-KEY-1G'));
+		}
+	});
+});

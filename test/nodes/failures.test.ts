@@ -1,0 +1,335 @@
+import assert from 'node:assert/strict';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { createAgeIdentity } from '../../lib/encryption/encryption';
+import { startPostgres, type PostgresServer } from '../servers/postgres';
+
+import { runWorkflow, type WorkflowRun } from './engine';
+import {
+	createFiles,
+	createShop,
+	describeDatabase,
+	exec,
+	postgresCredential,
+	sql,
+	staged,
+	temporaryFolder,
+} from './fixtures';
+
+/** What n8n would replace by a canned text, and what no operator should have to read. */
+const unreadable = /ENOENT|EACCES|ECONN|ETIMEDOUT|EEXIST|EPERM|ENOSPC|undefined|\[object|^\s*at /m;
+
+describe('failures end in a clear error and leave nothing behind', () => {
+	let server: PostgresServer;
+	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+	let destination: string;
+	let credentials: NonNullable<WorkflowRun['credentials']>;
+
+	before(async () => {
+		[server, folder] = await Promise.all([startPostgres({ version: 15 }), temporaryFolder()]);
+		destination = join(folder.path, 'destination');
+		await mkdir(destination);
+		await createShop(server, 'shop', 100_000);
+		await sql(server, 'postgres', 'CREATE DATABASE target');
+		const { identity, recipient } = await createAgeIdentity();
+		credentials = {
+			postgres: postgresCredential(server, 'shop'),
+			lifeboatEncryptionApi: { recipients: recipient, identity, passphrase: 'correct horse' },
+		};
+	});
+
+	after(async () => {
+		await server?.stop();
+		await folder?.remove();
+	});
+
+	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
+	const upload = (prefix: string) => ({
+		type: 'upload',
+		parameters: { storage: 'local', folder: destination, prefix },
+	});
+	const download = (prefix: string) => ({
+		type: 'upload',
+		name: 'download',
+		parameters: { operation: 'download', storage: 'local', folder: destination, prefix },
+	});
+	const restore = { type: 'restore', parameters: { targetDatabase: 'target' } };
+
+	const run = async (workflow: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) =>
+		await runWorkflow({ allowedFolders: [folder.path], credentials, ...workflow });
+
+	/** Expects a failure that an operator can act on, and that nothing is left in the staging folder. */
+	async function fails(
+		workflow: Parameters<typeof run>[0],
+		message: RegExp,
+		description = /\w/,
+	): Promise<void> {
+		const result = await run(workflow);
+		assert.equal(result.status, 'error');
+		const { error } = result;
+		assert.match(error!.message, message);
+		assert.match(error!.description ?? '', description);
+		assert.doesNotMatch(`${error!.message}\n${error!.description}`, unreadable);
+		for (const secret of ['correct horse', server.password, 'AGE-SECRET-KEY']) {
+			assert.ok(!error!.text.includes(secret), 'a secret in the error');
+		}
+		assert.deepEqual(await staged(folder.path), []);
+	}
+
+	const inTarget = async () =>
+		(
+			await sql(
+				server,
+				'target',
+				`SELECT count(*)::int FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
+			)
+		)[0]![0];
+
+	test('a wrong passphrase', async () => {
+		const encrypt = { type: 'encrypt', parameters: { encryptFor: 'passphrase' } };
+		(await run({ nodes: [dump, encrypt, upload('passphrase')] })).assertSuccess();
+		const wrong = { ...credentials, lifeboatEncryptionApi: { passphrase: 'wrong' } };
+		await fails({ nodes: [download('passphrase'), restore], credentials: wrong }, /passphrase/i);
+		assert.equal(await inTarget(), 0);
+	});
+
+	test('no key at all', async () => {
+		(await run({ nodes: [dump, { type: 'encrypt' }, upload('nokey')] })).assertSuccess();
+		const none = { postgres: credentials.postgres! };
+		await fails({ nodes: [download('nokey'), restore], credentials: none }, /shop-.*encrypted|key|identity/i);
+	});
+
+	test('a flipped bit in the stored object', async () => {
+		(await run({ nodes: [dump, upload('flipped')] })).assertSuccess();
+		const name = (await readdir(join(destination, 'flipped'))).sort()[0]!;
+		const path = join(destination, 'flipped', name);
+		const file = await open(path, 'r+');
+		const middle = Math.floor((await stat(path)).size / 2);
+		const byte = Buffer.alloc(1);
+		await file.read(byte, 0, 1, middle);
+		byte[0]! ^= 1;
+		await file.write(byte, 0, 1, middle);
+		await file.close();
+		await fails({ nodes: [download('flipped'), restore] }, new RegExp(`${name}.*damaged`));
+		assert.equal(await inTarget(), 0);
+	});
+
+	test('a flipped bit in a staged file', async () => {
+		const flip = {
+			name: 'Flip',
+			async run(items: Parameters<Extract<WorkflowRun['nodes'][number], { run: unknown }>['run']>[0]) {
+				const file = await open((items[0]!.json.artifact as { path: string }).path, 'r+');
+				const byte = Buffer.alloc(1);
+				await file.read(byte, 0, 1, 100);
+				byte[0]! ^= 1;
+				await file.write(byte, 0, 1, 100);
+				await file.close();
+				return items;
+			},
+		};
+		await fails({ nodes: [dump, flip, { type: 'verifyChecksum' }] }, /shop-.*damaged/);
+		await fails({ nodes: [dump, flip, upload('staged-flip')] }, /shop-.*damaged/);
+		assert.deepEqual(await readdir(join(destination, 'staged-flip')).catch(() => []), []);
+	});
+
+	test('a full disk, where the backup is staged and where it is stored', async () => {
+		const small = join(folder.path, 'small');
+		await mkdir(small);
+		await exec('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', small]);
+		try {
+			const none = { ...dump, parameters: { ...dump.parameters, compression: 'none' } };
+			const result = await run({ nodes: [none], allowedFolders: [small] });
+			assert.match(result.error!.message, /No space left/i);
+			assert.doesNotMatch(`${result.error!.message}${result.error!.description}`, unreadable);
+			assert.deepEqual(await staged(small), []);
+			const toSmall = { type: 'upload', parameters: { storage: 'local', folder: small, prefix: 'x' } };
+			await fails({ nodes: [none, toSmall] }, /space/i);
+			const left = await readdir(small, { recursive: true, withFileTypes: true });
+			assert.deepEqual(
+				left.filter((entry) => entry.isFile()),
+				[],
+			);
+		} finally {
+			await exec('umount', [small]);
+			await rm(small, { recursive: true });
+		}
+	});
+
+	/** Ends the connection that copies `orders` as soon as there is one. */
+	async function killCopy(statement: string): Promise<void> {
+		for (let i = 0; i < 2000; i++) {
+			const [row] = await sql(
+				server,
+				'postgres',
+				`SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity
+					WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '${statement}'`,
+			);
+			if (row![0] !== 0) return;
+		}
+		throw new Error('there was nothing to kill');
+	}
+
+	test('a database connection that is killed during the dump', async () => {
+		await sql(
+			server,
+			'shop',
+			`INSERT INTO orders (customer, total, state) SELECT 1, n, 'new' FROM generate_series(1, 2000000) n`,
+		);
+		const killed = killCopy('COPY%orders%');
+		await fails({ nodes: [dump, upload('killed')] }, /connection/i);
+		await killed;
+		assert.deepEqual(await readdir(join(destination, 'killed')).catch(() => []), []);
+	});
+
+	test('a database connection that is killed during the restore leaves the target as it was', async () => {
+		(await run({ nodes: [dump, upload('whole')] })).assertSuccess();
+		await sql(server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
+		const before = await describeDatabase(server, 'target');
+		const killed = killCopy('COPY%orders%');
+		const clean = { ...restore, parameters: { ...restore.parameters, ifNotEmpty: 'clean' } };
+		await fails({ nodes: [download('whole'), clean] }, /connection/i);
+		await killed;
+		assert.equal(await describeDatabase(server, 'target'), before);
+		await sql(server, 'target', 'DROP TABLE precious');
+	});
+
+	test('a cancelled execution ends quietly, in every node that moves bytes', async () => {
+		const nodes: WorkflowRun['nodes'] = [
+			dump,
+			{ type: 'encrypt' },
+			{ type: 'verifyChecksum' },
+			upload('cancelled'),
+		];
+		for (const name of ['dumpDatabase', 'encrypt', 'verifyChecksum', 'upload']) {
+			const stop = new AbortController();
+			const result = await run({
+				nodes,
+				signal: stop.signal,
+				onNodeStart: (started) => {
+					if (started === name) setTimeout(() => stop.abort(), 150);
+				},
+			});
+			// A node may have been done before the signal came; then the whole run succeeded, which is no error either.
+			assert.equal(result.error?.message.includes('failed unexpectedly') ?? false, false, name);
+			if (name === 'dumpDatabase') assert.equal(result.status, 'canceled');
+			await new Promise((resolve) => setTimeout(resolve, 300));
+			assert.deepEqual(await staged(folder.path), [], name);
+			const left = await readdir(join(destination, 'cancelled')).catch(() => []);
+			assert.equal(left.length % 3, 0, `${name} left ${left.join(', ')}`);
+			await rm(join(destination, 'cancelled'), { recursive: true, force: true });
+		}
+		const [row] = await sql(
+			server,
+			'postgres',
+			`SELECT count(*)::int FROM pg_stat_activity WHERE datname = 'shop'`,
+		);
+		assert.equal(row![0], 0, 'a backend runs on');
+	});
+
+	test('a path that the file rules forbid names the setting', async () => {
+		await fails(
+			{ nodes: [{ type: 'archiveFiles', parameters: { name: 'etc', paths: ['/etc'] } }] },
+			/not allow access to \/etc/,
+			/N8N_RESTRICT_FILE_ACCESS_TO/,
+		);
+		await fails(
+			{ nodes: [dump, { type: 'upload', parameters: { storage: 'local', folder: '/etc/backups' } }] },
+			/not allow access/,
+			/N8N_RESTRICT_FILE_ACCESS_TO/,
+		);
+		await fails(
+			{ nodes: [dump, { type: 'restore', parameters: { operation: 'files', targetFolder: '/etc/x' } }] },
+			/not allow access/,
+			/N8N_RESTRICT_FILE_ACCESS_TO/,
+		);
+	});
+
+	test('a wrong password, an unknown database, a server that is not there', async () => {
+		const wrong = (change: object) => ({ ...credentials, postgres: { ...credentials.postgres!, ...change } });
+		await fails({ nodes: [dump], credentials: wrong({ password: 'nope' }) }, /password|log ?in/i);
+		await fails({ nodes: [dump], credentials: wrong({ database: 'nowhere' }) }, /nowhere/);
+		await fails({ nodes: [dump], credentials: wrong({ port: 1 }) }, /127\.0\.0\.1/);
+	});
+
+	test('a locked table', async () => {
+		const locked = sql(server, 'shop', 'BEGIN; LOCK TABLE orders; SELECT pg_sleep(4); COMMIT');
+		await new Promise((resolve) => setTimeout(resolve, 300));
+		const parameters = { ...dump.parameters, options: { lockTimeout: 1 } };
+		await fails({ nodes: [{ ...dump, parameters }] }, /orders/);
+		await locked;
+	});
+
+	test('a table that may not be read', async () => {
+		await sql(
+			server,
+			'shop',
+			`CREATE ROLE reader LOGIN PASSWORD 'reader'`,
+			'GRANT SELECT ON customers TO reader',
+		);
+		const reader = {
+			...credentials,
+			postgres: { ...credentials.postgres!, user: 'reader', password: 'reader' },
+		};
+		await fails({ nodes: [dump], credentials: reader }, /permi|permission|allowed/i);
+	});
+
+	test('a target that is not empty', async () => {
+		(await run({ nodes: [dump, upload('not-empty')] })).assertSuccess();
+		await sql(server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
+		await fails({ nodes: [download('not-empty'), restore] }, /target.*not empty/);
+		const clean = { ...restore, parameters: { ...restore.parameters, ifNotEmpty: 'clean' } };
+		(await run({ nodes: [download('not-empty'), clean] })).assertSuccess();
+		assert.equal(await describeDatabase(server, 'target'), await describeDatabase(server, 'shop'));
+	});
+
+	test('files that exist already', async () => {
+		await createFiles(join(folder.path, 'files'));
+		const archive = {
+			type: 'archiveFiles',
+			parameters: { name: 'files', paths: [join(folder.path, 'files')] },
+		};
+		const toFiles = {
+			type: 'restore',
+			parameters: { operation: 'files', targetFolder: join(folder.path, 'files') },
+		};
+		await fails({ nodes: [archive, toFiles] }, /files/);
+	});
+
+	test('items without a backup, nothing to archive, empty fields', async () => {
+		await fails({ nodes: [{ type: 'encrypt' }] }, /holds no backup/);
+		await fails({ nodes: [{ type: 'archiveFiles', parameters: { name: 'x', paths: [] } }] }, /Paths/);
+		await fails(
+			{
+				nodes: [
+					{ type: 'archiveFiles', parameters: { name: 'x', paths: [join(folder.path, 'no-such-folder')] } },
+				],
+			},
+			/no-such-folder/,
+		);
+		await fails(
+			{ nodes: [{ type: 'archiveFiles', parameters: { name: 'x', operation: 'bundle' } }] },
+			/bundle/,
+		);
+		await fails(
+			{ nodes: [dump, { type: 'upload', parameters: { storage: 'local', folder: '' } }] },
+			/Folder/,
+		);
+		await fails({ nodes: [download('no-such-prefix')] }, /no backup/i);
+		await fails(
+			{
+				nodes: [
+					{ type: 'applyRetention', parameters: { storage: 'local', folder: destination, policy: 'custom' } },
+				],
+			},
+			/no rule/,
+		);
+	});
+
+	test('Continue On Fail turns an error into an item', async () => {
+		const result = await run({ nodes: [{ type: 'encrypt', onError: 'continueRegularOutput' }] });
+		assert.equal(result.status, 'success');
+		assert.match(String(result.json('encrypt')[0]!.error), /holds no backup/);
+	});
+});

@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { createAgeIdentity } from '../../lib/encryption/encryption';
+import { startPostgres, type PostgresServer } from '../servers/postgres';
+
+import { readBinary, runWorkflow, type WorkflowRun } from './engine';
+import {
+	createFiles,
+	createShop,
+	describeDatabase,
+	describeFiles,
+	exec,
+	postgresCredential,
+	sql,
+	staged,
+	temporaryFolder,
+} from './fixtures';
+
+describe('the main job, node by node through the real engine', () => {
+	let server: PostgresServer;
+	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+	let keys: { identity: string; recipient: string };
+	let destination: string;
+	let run: (workflow: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) => ReturnType<typeof runWorkflow>;
+
+	before(async () => {
+		[server, folder, keys] = await Promise.all([
+			startPostgres({ version: 15 }),
+			temporaryFolder(),
+			createAgeIdentity(),
+		]);
+		destination = join(folder.path, 'destination');
+		await mkdir(destination);
+		await createFiles(join(folder.path, 'uploads'));
+		await createShop(server, 'shop');
+		const credentials = {
+			postgres: postgresCredential(server, 'shop'),
+			lifeboatEncryptionApi: {
+				recipients: keys.recipient,
+				identity: keys.identity,
+				passphrase: 'correct horse',
+			},
+		};
+		run = async (workflow) => await runWorkflow({ allowedFolders: [folder.path], credentials, ...workflow });
+	});
+
+	after(async () => {
+		await server?.stop();
+		await folder?.remove();
+	});
+
+	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
+	const upload = (prefix: string) => ({
+		type: 'upload',
+		parameters: { storage: 'local', folder: destination, prefix },
+	});
+	const download = (prefix: string) => ({
+		type: 'upload',
+		name: 'download',
+		parameters: { operation: 'download', storage: 'local', folder: destination, prefix },
+	});
+
+	test('a bundle of database and files, encrypted, verified, stored, and back', async () => {
+		const original = await describeDatabase(server, 'shop');
+		const files = await describeFiles(join(folder.path, 'uploads'));
+		const backup = await run({
+			nodes: [
+				dump,
+				{
+					type: 'archiveFiles',
+					parameters: { operation: 'bundle', name: 'nightly', paths: [join(folder.path, 'uploads')] },
+				},
+				{ type: 'encrypt' },
+				{ type: 'verifyChecksum', parameters: { level: 'complete' } },
+				upload('bundles'),
+				{ type: 'applyRetention', parameters: { storage: 'local', folder: destination, prefix: 'bundles' } },
+			],
+		});
+		backup.assertSuccess();
+		assert.deepEqual(await staged(folder.path), []);
+		const [stored] = backup.json('upload') as [
+			{ stored: { key: string; sha256: string }; manifest: { fileName: string } },
+		];
+		assert.match(stored.stored.key, /^bundles\/nightly-\d{8}T\d{6}Z\.tar\.age$/);
+		assert.deepEqual((await readdir(join(destination, 'bundles'))).sort(), [
+			stored.manifest.fileName,
+			`${stored.manifest.fileName}.manifest.json`,
+			`${stored.manifest.fileName}.sha256`,
+		]);
+		await exec('sha256sum', ['--strict', '-c', `${stored.manifest.fileName}.sha256`], {
+			cwd: join(destination, 'bundles'),
+		});
+		const [decision] = backup.json('applyRetention');
+		assert.deepEqual([decision!.action, decision!.deleted], ['keep', false]);
+
+		await sql(server, 'postgres', 'CREATE DATABASE again');
+		const target = join(folder.path, 'again');
+		const restore = await run({
+			nodes: [
+				download('bundles'),
+				{ type: 'restore', parameters: { operation: 'database', targetDatabase: 'again' } },
+			],
+		});
+		restore.assertSuccess();
+		const restoreFiles = await run({
+			nodes: [
+				download('bundles'),
+				{ type: 'restore', parameters: { operation: 'files', targetFolder: target } },
+			],
+		});
+		restoreFiles.assertSuccess();
+		assert.equal(await describeDatabase(server, 'again'), original);
+		assert.deepEqual(await describeFiles(target), files);
+		assert.deepEqual(await staged(folder.path), []);
+	});
+
+	for (const handOver of ['file', 'binary'] as const) {
+		for (const [compression, extension, command] of [
+			['none', '', 'cat'],
+			['gzip', '.gz', 'gzip -d'],
+			['zstd', '.zst', 'zstd -d'],
+		] as const) {
+			test(`a dump with compression ${compression}, handed over as ${handOver}: psql restores it`, async () => {
+				const database = `psql_${compression}_${handOver}`;
+				const prefix = database;
+				const result = await run({
+					nodes: [{ ...dump, parameters: { ...dump.parameters, compression, handOver } }, upload(prefix)],
+				});
+				result.assertSuccess();
+				const [{ manifest }] = result.json('upload') as [
+					{ manifest: { fileName: string; tables: { rows: number }[] } },
+				];
+				assert.ok(manifest.fileName.endsWith(`.sql${extension}`));
+				assert.equal(
+					manifest.tables.reduce((sum, { rows }) => sum + rows, 0),
+					2200,
+				);
+				await sql(server, 'postgres', `CREATE DATABASE ${database}`);
+				const file = join(destination, prefix, manifest.fileName);
+				await exec(
+					'bash',
+					['-c', `set -o pipefail; ${command} < '${file}' | psql -q -X -v ON_ERROR_STOP=1 -1`],
+					{
+						env: server.env(database),
+					},
+				);
+				assert.equal(await describeDatabase(server, database), await describeDatabase(server, 'shop'));
+				assert.deepEqual(await staged(folder.path), []);
+			});
+		}
+	}
+
+	test("the age command opens what is encrypted for recipients, and the manifest's own commands restore it", async () => {
+		const result = await run({ nodes: [dump, { type: 'encrypt' }, upload('age')] });
+		result.assertSuccess();
+		const [{ manifest }] = result.json('upload') as [
+			{ manifest: { fileName: string; restoreCommands: string[] } },
+		];
+		const identity = join(folder.path, 'identity.txt');
+		await writeFile(identity, `${keys.identity}\n`);
+		await sql(server, 'postgres', 'CREATE DATABASE by_hand');
+		const commands = manifest.restoreCommands
+			.join(' && ')
+			.replace('<identity file>', identity)
+			.replace('<empty database>', 'by_hand');
+		await exec('bash', ['-e', '-o', 'pipefail', '-c', commands], {
+			cwd: join(destination, 'age'),
+			env: server.env('by_hand'),
+		});
+		assert.equal(await describeDatabase(server, 'by_hand'), await describeDatabase(server, 'shop'));
+	});
+
+	test('Decrypt gives back the very bytes that Encrypt took', async () => {
+		for (const encryptFor of ['recipients', 'passphrase']) {
+			const result = await run({
+				nodes: [
+					{ ...dump, parameters: { ...dump.parameters, handOver: 'binary' } },
+					{ type: 'encrypt', parameters: { encryptFor } },
+					{ type: 'encrypt', name: 'decrypt', parameters: { operation: 'decrypt', handOver: 'binary' } },
+				],
+			});
+			result.assertSuccess();
+			const bytes = async (node: string) => await readBinary(result.node(node).items[0]!.binary!.data!);
+			assert.deepEqual(await bytes('decrypt'), await bytes('dumpDatabase'));
+			const [{ manifest }] = result.json('encrypt') as [{ manifest: object }];
+			assert.doesNotMatch(JSON.stringify(manifest), /correct horse|AGE-SECRET/);
+		}
+	});
+
+	test('one copy can be stored in two places', async () => {
+		const result = await run({ nodes: [dump, upload('first'), { ...upload('second'), name: 'second' }] });
+		result.assertSuccess();
+		const [first] = await readdir(join(destination, 'first'));
+		assert.deepEqual(
+			await readFile(join(destination, 'first', first!)),
+			await readFile(join(destination, 'second', first!)),
+		);
+	});
+
+	test('List tells of backups, newest first', async () => {
+		await run({ nodes: [dump, upload('listed')] });
+		await new Promise((resolve) => setTimeout(resolve, 1100));
+		await run({ nodes: [dump, upload('listed')] });
+		const result = await run({
+			nodes: [
+				{
+					type: 'upload',
+					parameters: { operation: 'list', storage: 'local', folder: destination, prefix: 'listed' },
+				},
+			],
+		});
+		const items = result.assertSuccess().json('upload');
+		assert.equal(items.length, 2);
+		assert.ok(String(items[0]!.createdAt) > String(items[1]!.createdAt));
+		assert.deepEqual(
+			[items[0]!.name, items[0]!.kind, items[0]!.rows, items[0]!.encrypted],
+			['shop', 'database', 2200, false],
+		);
+	});
+
+	test('Apply Retention deletes what no rule keeps, and only when told to', async () => {
+		const prefix = 'thinned';
+		for (let i = 0; i < 3; i++) {
+			(await run({ nodes: [dump, upload(prefix)] })).assertSuccess();
+			await new Promise((resolve) => setTimeout(resolve, 1100));
+		}
+		const parameters = {
+			...{ storage: 'local', folder: destination, prefix, policy: 'custom', rules: { keepLast: 2 } },
+		};
+		const dry = await run({ nodes: [{ type: 'applyRetention', parameters }] });
+		assert.deepEqual(
+			dry
+				.assertSuccess()
+				.json('applyRetention')
+				.map(({ action, deleted }) => [action, deleted]),
+			[
+				['keep', false],
+				['keep', false],
+				['delete', false],
+			],
+		);
+		assert.equal((await readdir(join(destination, prefix))).length, 9);
+		const real = await run({
+			nodes: [{ type: 'applyRetention', parameters: { ...parameters, mode: 'delete' } }],
+		});
+		assert.deepEqual(
+			real
+				.assertSuccess()
+				.json('applyRetention')
+				.map(({ deleted }) => deleted)
+				.sort(),
+			[false, false, true],
+		);
+		assert.equal((await readdir(join(destination, prefix))).length, 6);
+	});
+
+	test('Create Checksum makes a file that sha256sum -c takes', async () => {
+		const result = await run({
+			nodes: [
+				{ ...dump, parameters: { ...dump.parameters, handOver: 'binary' } },
+				{ type: 'verifyChecksum', parameters: { operation: 'create' } },
+			],
+		});
+		const { binary, json } = result.assertSuccess().node('verifyChecksum').items[0]!;
+		const work = join(folder.path, 'sums');
+		await mkdir(work);
+		const { fileName } = json.manifest as { fileName: string };
+		await writeFile(join(work, fileName), await readBinary(binary!.data!));
+		await writeFile(join(work, 'sum'), await readBinary(binary!.checksum!));
+		await exec('sha256sum', ['--strict', '-c', 'sum'], { cwd: work });
+	});
+
+	test('an execution that waits keeps its staged backup', async () => {
+		const waiting = await run({
+			nodes: [
+				dump,
+				{
+					name: 'Wait',
+					async run(items, context) {
+						await context.putExecutionToWait(new Date(Date.now() + 3_600_000));
+						return items;
+					},
+				},
+				upload('waited'),
+			],
+		});
+		assert.equal(waiting.status, 'waiting');
+		assert.equal((await staged(folder.path)).length > 0, true);
+		const resumed = await waiting.resume();
+		resumed.assertSuccess();
+		assert.equal((await readdir(join(destination, 'waited'))).length, 3);
+		await rm(join(folder.path, 'lifeboat-staging'), { recursive: true, force: true });
+	});
+});

@@ -1,0 +1,94 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile, chmod } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+import { freePort } from './ports';
+
+const exec = promisify(execFile);
+
+/** A real OpenSSH server on loopback. The user that runs the tests logs in with a key. */
+export interface SshServer {
+	readonly host: '127.0.0.1';
+	readonly port: number;
+	readonly user: string;
+	/** PEM text. */
+	readonly privateKey: string;
+	/** As `ssh-keygen -l` prints it: `SHA256:...`. */
+	readonly hostKeyFingerprint: string;
+	/** A folder of its own that SFTP may fill. */
+	readonly folder: string;
+	stop(): Promise<void>;
+}
+
+/** Starts sshd (Debian: openssh-server) with host keys and configuration of its own; TCP forwarding and SFTP are on. */
+export async function startSshd(): Promise<SshServer> {
+	const root = await mkdtemp(join(tmpdir(), 'lifeboat-sshd-'));
+	await chmod(root, 0o755);
+	const path = (name: string) => join(root, name);
+	await mkdir(path('files'));
+	for (const name of ['host', 'client']) {
+		await exec('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path(name)]);
+	}
+	await writeFile(path('authorized_keys'), await readFile(path('client.pub')));
+	const port = await freePort();
+	const isRoot = process.getuid?.() === 0;
+	if (isRoot) await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
+	const settings = {
+		...{ Port: port, ListenAddress: '127.0.0.1', HostKey: path('host'), PidFile: path('pid') },
+		...{ AuthorizedKeysFile: path('authorized_keys'), StrictModes: 'no', UsePAM: isRoot ? 'no' : 'yes' },
+		...{
+			PermitRootLogin: 'prohibit-password',
+			PasswordAuthentication: 'no',
+			KbdInteractiveAuthentication: 'no',
+		},
+		...{ AllowTcpForwarding: 'yes', UseDNS: 'no', MaxStartups: '100:30:200', MaxSessions: 100 },
+		Subsystem: `sftp internal-sftp -d ${path('files')}`,
+	};
+	await writeFile(
+		path('config'),
+		Object.entries(settings)
+			.map(([name, value]) => `${name} ${value}\n`)
+			.join(''),
+	);
+	const server = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', path('config')], {
+		stdio: ['ignore', 'ignore', 'pipe'],
+	});
+	let log = '';
+	server.stderr.on('data', (text) => (log += String(text)));
+	const kill = () => server.kill('SIGKILL');
+	process.on('exit', kill);
+	for (const deadline = Date.now() + 10_000; !(await answers(port)); await sleep(25)) {
+		if (server.exitCode !== null || Date.now() > deadline) throw new Error(`sshd did not start: ${log}`);
+	}
+	const { stdout } = await exec('ssh-keygen', ['-l', '-f', path('host.pub')]);
+	return {
+		...{ host: '127.0.0.1', port, user: userInfo().username, folder: path('files') },
+		privateKey: await readFile(path('client'), 'utf8'),
+		hostKeyFingerprint: stdout.split(' ')[1]!,
+		async stop() {
+			process.off('exit', kill);
+			if (server.exitCode === null) {
+				server.kill();
+				await once(server, 'exit');
+			}
+			await rm(root, { recursive: true, force: true });
+		},
+	};
+}
+
+async function answers(port: number): Promise<boolean> {
+	const socket = connect(port, '127.0.0.1');
+	try {
+		await once(socket, 'connect');
+		return true;
+	} catch {
+		return false;
+	} finally {
+		socket.destroy();
+	}
+}
