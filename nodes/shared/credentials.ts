@@ -9,12 +9,6 @@ import { openTunnel } from './ssh-tunnel';
 
 const text = (value: unknown): string => (typeof value === 'string' ? value.trim() : '');
 
-const lines = (value: unknown): string[] =>
-	text(value)
-		.split('\n')
-		.map((line) => line.trim())
-		.filter((line) => line !== '' && !line.startsWith('#'));
-
 /** The keys of the encryption credential; none where the node has no such credential chosen. */
 export async function encryptionKeys(context: IExecuteFunctions, itemIndex: number): Promise<EncryptionKeys> {
 	if (!context.getNode().credentials?.lifeboatEncryptionApi) return {};
@@ -23,11 +17,13 @@ export async function encryptionKeys(context: IExecuteFunctions, itemIndex: numb
 
 /** The keys in the encryption credential's fields. */
 export function keysOf(data: ICredentialDataDecryptedObject): EncryptionKeys {
+	const filled = (value: unknown) => (text(value) === '' ? [] : [text(value)]);
+	// White space may be part of a passphrase.
 	const passphrase =
 		typeof data.passphrase === 'string' && data.passphrase !== '' ? data.passphrase : undefined;
 	return {
-		recipients: lines(data.recipients),
-		identities: lines(data.identity),
+		recipients: filled(data.recipients),
+		identities: filled(data.identity),
 		...(passphrase ? { passphrase } : {}),
 	};
 }
