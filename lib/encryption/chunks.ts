@@ -1,4 +1,10 @@
-import { createCipheriv, createDecipheriv, type CipherGCMTypes } from 'node:crypto';
+import {
+	createCipheriv,
+	createDecipheriv,
+	createSecretKey,
+	type CipherGCMTypes,
+	type KeyObject,
+} from 'node:crypto';
 
 import { damaged } from './failures';
 
@@ -10,11 +16,19 @@ export const TAG_SIZE = 16;
 
 const SEALED_SIZE = CHUNK_SIZE + TAG_SIZE;
 
-/** The cipher a payload is sealed with. The key must be used for this one payload only: nonces count from zero. */
+// Both algorithms have one interface; only Node's declarations tell them apart, hence the casts below.
+const options = { authTagLength: TAG_SIZE };
+
+/** The cipher a payload is sealed with. */
 export interface PayloadCipher {
 	readonly algorithm: 'chacha20-poly1305' | 'aes-256-gcm';
-	/** 32 bytes. */
-	readonly key: Uint8Array;
+	/** Used for this one payload only, for nonces count from zero. */
+	readonly key: KeyObject;
+}
+
+/** @param key 32 bytes. A key object is set up once, bytes would be for every chunk. */
+export function payloadCipher(algorithm: PayloadCipher['algorithm'], key: ArrayBuffer): PayloadCipher {
+	return { algorithm, key: createSecretKey(new Uint8Array(key)) };
 }
 
 /**
@@ -59,7 +73,7 @@ class Holdback {
 		return Math.max(0, Math.ceil((this.fill + incoming) / this.size) - 1);
 	}
 
-	take(data: Buffer, use: (chunk: Buffer, index: number) => void): void {
+	take(data: Buffer, use: (chunk: Buffer, index: number) => unknown): void {
 		const count = this.ready(data.length);
 		let offset = 0;
 		for (let index = 0; index < count; index++) {
@@ -78,31 +92,30 @@ class Holdback {
 	}
 }
 
-/** One direction of a payload. Many chunks go into one buffer: fewer, larger writes for whatever comes next. */
+/** One direction of a payload. */
 export interface ChunkCoder {
-	/** What the bytes given so far allow to be released; it may be empty. */
-	update(data: Buffer): Buffer;
+	/** What the bytes given so far allow to be released. */
+	update(data: Buffer): Buffer[];
 	/** The rest, once the input has ended. */
 	final(): Buffer;
 }
 
-export function sealChunks(cipher: PayloadCipher): ChunkCoder {
+export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 	const nonce = new ChunkNonce();
 	const holdback = new Holdback(CHUNK_SIZE);
 	const seal = (chunk: Buffer, last: boolean, target: Buffer, offset: number) => {
-		// The two algorithms have one interface; only the declarations of Node tell them apart.
-		const sealer = createCipheriv(cipher.algorithm as CipherGCMTypes, cipher.key, nonce.next(last), {
-			authTagLength: TAG_SIZE,
-		});
+		const sealer = createCipheriv(algorithm as CipherGCMTypes, key, nonce.next(last), options);
 		target.set(sealer.update(chunk), offset);
 		sealer.final();
 		target.set(sealer.getAuthTag(), offset + chunk.length);
 	};
 	return {
 		update(data) {
-			const target = Buffer.allocUnsafeSlow(holdback.ready(data.length) * SEALED_SIZE);
+			const count = holdback.ready(data.length);
+			// One buffer for all: tags of 16 bytes, each written on its own, cost more than the copy does.
+			const target = Buffer.allocUnsafeSlow(count * SEALED_SIZE);
 			holdback.take(data, (chunk, index) => seal(chunk, false, target, index * SEALED_SIZE));
-			return target;
+			return count > 0 ? [target] : [];
 		},
 		final() {
 			const chunk = holdback.rest;
@@ -114,41 +127,39 @@ export function sealChunks(cipher: PayloadCipher): ChunkCoder {
 }
 
 /** Its functions throw LifeboatError `DAMAGED` instead of releasing anything of a chunk that isn't authentic. */
-export function openChunks(cipher: PayloadCipher): ChunkCoder {
+export function openChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 	const nonce = new ChunkNonce();
 	const holdback = new Holdback(SEALED_SIZE);
-	const open = (sealed: Buffer, last: boolean, target: Buffer, offset: number) => {
+	const open = (sealed: Buffer, last: boolean): Buffer => {
 		const size = sealed.length - TAG_SIZE;
-		const number = nonce.count;
-		const opener = createDecipheriv(cipher.algorithm as CipherGCMTypes, cipher.key, nonce.next(last), {
-			authTagLength: TAG_SIZE,
-		});
+		const start = nonce.count * CHUNK_SIZE;
+		const opener = createDecipheriv(algorithm as CipherGCMTypes, key, nonce.next(last), options);
 		opener.setAuthTag(sealed.subarray(size));
-		target.set(opener.update(sealed.subarray(0, size)), offset);
+		const plaintext = opener.update(sealed.subarray(0, size));
 		try {
 			opener.final();
 		} catch {
+			const where = `between byte ${start} and byte ${start + size} of its content`;
 			throw damaged(
 				last
-					? 'ends before its real end, or its end was changed'
-					: `was changed between byte ${number * CHUNK_SIZE} and byte ${(number + 1) * CHUNK_SIZE} of its content, or does not end where it should`,
+					? `was changed ${where}, or ends before its real end`
+					: `was changed ${where}, or goes on behind its real end`,
 			);
 		}
+		return plaintext;
 	};
 	return {
 		update(data) {
-			const target = Buffer.allocUnsafeSlow(holdback.ready(data.length) * CHUNK_SIZE);
-			holdback.take(data, (chunk, index) => open(chunk, false, target, index * CHUNK_SIZE));
-			return target;
+			const released: Buffer[] = [];
+			holdback.take(data, (chunk) => released.push(open(chunk, false)));
+			return released;
 		},
 		final() {
 			const sealed = holdback.rest;
 			if (sealed.length < TAG_SIZE || (sealed.length === TAG_SIZE && nonce.count > 0)) {
 				throw damaged('ends before its real end');
 			}
-			const target = Buffer.allocUnsafeSlow(sealed.length - TAG_SIZE);
-			open(sealed, true, target, 0);
-			return target;
+			return open(sealed, true);
 		},
 	};
 }

@@ -27,8 +27,8 @@ export interface HeaderReader {
 
 /** A transform that works in slices, so that a huge write doesn't hold up everything else in the process. */
 abstract class SlicedTransform extends Transform {
-	protected release(data: Buffer): void {
-		if (data.length > 0) this.push(data);
+	protected release(parts: readonly Buffer[]): void {
+		for (const part of parts) this.push(part);
 	}
 
 	protected inSlices(data: Buffer, work: (slice: Buffer) => void, callback: TransformCallback): void {

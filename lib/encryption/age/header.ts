@@ -4,7 +4,7 @@ import { Decrypter, Encrypter, type Recipient, type Stanza } from 'age-encryptio
 
 import type { EncryptionTransformation } from '../../artifact/manifest';
 import { LifeboatError } from '../../errors';
-import { TAG_SIZE, type PayloadCipher } from '../chunks';
+import { payloadCipher, TAG_SIZE, type PayloadCipher } from '../chunks';
 import type { HeaderReader } from '../container';
 import { damaged } from '../failures';
 
@@ -41,7 +41,7 @@ export async function createHeader(
 	});
 	const header = emptyFile.subarray(0, emptyFile.length - PAYLOAD_NONCE_SIZE - TAG_SIZE);
 	const nonce = randomBytes(PAYLOAD_NONCE_SIZE);
-	return { bytes: Buffer.concat([header, nonce]), cipher: payloadCipher(fileKey, nonce) };
+	return { bytes: Buffer.concat([header, nonce]), cipher: cipherOf(fileKey, nonce) };
 }
 
 export interface HeaderKeys {
@@ -60,7 +60,7 @@ export function headerReader(keys: HeaderKeys): HeaderReader {
 			const length = end === undefined ? undefined : end + PAYLOAD_NONCE_SIZE;
 			if (end !== undefined && length !== undefined && length <= start.length) {
 				const fileKey = await openHeader(start.subarray(0, end), keys);
-				return { length, cipher: payloadCipher(fileKey, start.subarray(end, length)) };
+				return { length, cipher: cipherOf(fileKey, start.subarray(end, length)) };
 			}
 			if (ended) throw damaged('ends within its header');
 			if (start.length > MAX_HEADER_LENGTH) throw damaged('has a header larger than any that is accepted');
@@ -139,7 +139,6 @@ function checkStanzas(stanzas: readonly Stanza[], keys: HeaderKeys): boolean {
 	return forPassphrase;
 }
 
-function payloadCipher(fileKey: Uint8Array, nonce: Uint8Array): PayloadCipher {
-	const key = hkdfSync('sha256', fileKey, nonce, 'payload', 32);
-	return { algorithm: 'chacha20-poly1305', key: new Uint8Array(key) };
+function cipherOf(fileKey: Uint8Array, nonce: Uint8Array): PayloadCipher {
+	return payloadCipher('chacha20-poly1305', hkdfSync('sha256', fileKey, nonce, 'payload', 32));
 }
