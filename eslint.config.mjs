@@ -58,7 +58,7 @@ export default tseslint.config(
 	...layerRules,
 	{
 		// node:test's `test` and `describe` return promises that its runner awaits.
-		files: ['test/**/*.ts'],
+		files: ['test/**/*.ts', 'demo/**/*.ts'],
 		rules: { '@typescript-eslint/no-floating-promises': 'off', 'no-console': 'off' },
 	},
 	{

@@ -39,7 +39,7 @@ const tasks = {
 	async demo() {
 		await installN8n();
 		await build();
-		await runNode(['scripts/demo.mjs', ...rest]);
+		await runNode(['--import', 'tsx', 'demo/demo.ts', ...rest]);
 	},
 	async bench() {
 		await runNode(['--import', 'tsx', 'test/bench/bench.ts', ...rest]);

@@ -32,6 +32,8 @@ export interface N8nServerOptions {
 	withPackage?: boolean;
 	/** Called with each line of its log. */
 	onLog?: (line: string) => void;
+	/** Gives up starting. */
+	signal?: AbortSignal;
 }
 
 /** A real n8n on a free loopback port. */
@@ -85,7 +87,7 @@ export async function startN8n(options: N8nServerOptions): Promise<N8nServer> {
 	};
 	const url = `http://127.0.0.1:${port}`;
 	try {
-		await ready(child, url, () => log);
+		await ready(child, url, () => log, options.signal);
 	} catch (error) {
 		await stop();
 		throw error;
@@ -168,12 +170,18 @@ async function installPackage(folder: string): Promise<void> {
 	}
 }
 
-async function ready(child: ChildProcess, url: string, log: () => string): Promise<void> {
+async function ready(
+	child: ChildProcess,
+	url: string,
+	log: () => string,
+	signal?: AbortSignal,
+): Promise<void> {
 	let gone: string | undefined;
 	child.on('error', (error) => (gone = error.message));
 	child.on('exit', (code, signal) => (gone = `it ended with ${signal ?? `status ${code}`}`));
 	// The health check answers before the routes of the editor are there; the log line comes last.
 	for (const deadline = Date.now() + 180_000; ; await sleep(100)) {
+		signal?.throwIfAborted();
 		if (gone !== undefined) throw new Error(`n8n did not start: ${gone}\n${log()}`);
 		if (Date.now() > deadline) throw new Error(`n8n was not ready within three minutes\n${log()}`);
 		if (!log().includes('Editor is now accessible')) continue;
