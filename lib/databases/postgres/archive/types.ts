@@ -232,7 +232,7 @@ export interface VerifiedArchive {
  * Functions of this folder:
  *
  * reader.ts      readArchive(source: ByteSource, options?: ReadArchiveOptions): Promise<ArchiveReader>
- *                readDataBlock(source: ByteSource, toc: ArchiveToc, offset: number, options?): Promise<DataBlock & close>
+ *                readDataBlock(source: ByteSource, toc, entry: TocEntry, offset: number, options?): Promise<{ block, close() }>
  *                    one block from a source that starts at its offset: parallel restore out of a file
  * skeleton.ts    parseSkeleton(bytes: Uint8Array): Promise<ArchiveToc>
  * writer.ts      writeArchive(toc: ArchiveToc, data: DataSource, options?: WriteArchiveOptions): Readable

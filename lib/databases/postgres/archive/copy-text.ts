@@ -1,0 +1,49 @@
+import { COPY_END, damaged } from './format';
+
+const newline = 0x0a;
+
+/** The end marker as pg_dump writes it, or with fewer empty lines; alone in its line. */
+const endMarker = /(^|\n)\\\.\n{0,3}$/;
+
+/** Counts the rows of COPY text: a line each, for newlines inside values are escaped. */
+export function countRows(bytes: Uint8Array): number {
+	let rows = 0;
+	for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, at + 1)) rows += 1;
+	return rows;
+}
+
+/**
+ * COPY text without its end marker. Returns the number of rows.
+ *
+ * @param what how to call the data in messages. @throws LifeboatError `ARCHIVE_DAMAGED` where the marker is missing.
+ */
+export async function* copyRows(
+	content: AsyncIterable<Buffer>,
+	what: string,
+	offset: number,
+): AsyncGenerator<Buffer, number, undefined> {
+	const held = COPY_END.length + 1;
+	let rows = 0;
+	let tail: Buffer = Buffer.alloc(0);
+	for await (const bytes of content) {
+		if (bytes.length <= held) {
+			const joined = Buffer.concat([tail, bytes]);
+			const ready = joined.subarray(0, Math.max(0, joined.length - held));
+			tail = joined.subarray(ready.length);
+			rows += countRows(ready);
+			if (ready.length > 0) yield ready;
+			continue;
+		}
+		const ready = bytes.subarray(0, bytes.length - held);
+		rows += countRows(tail) + countRows(ready);
+		if (tail.length > 0) yield tail;
+		yield ready;
+		tail = Buffer.from(bytes.subarray(ready.length));
+	}
+	const end = endMarker.exec(tail.toString('latin1'));
+	if (!end) throw damaged(`${what} has no end marker`, offset);
+	const last = tail.subarray(0, end.index + end[1]!.length);
+	rows += countRows(last);
+	if (last.length > 0) yield last;
+	return rows;
+}

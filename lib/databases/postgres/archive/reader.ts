@@ -1,0 +1,84 @@
+import { addAbortSignal } from 'node:stream';
+
+import { abortable, ByteQueue } from './byte-queue';
+import { openBlock, type OpenBlock } from './data-blocks';
+import { requireDecompression } from './compression';
+import { damaged, describeEntry } from './format';
+import { readToc } from './toc-reader';
+import type { ArchiveReader, ArchiveToc, ByteSource, DataBlock, ReadArchiveOptions, TocEntry } from './types';
+
+/**
+ * Reads header and table of contents of a custom archive (`pg_dump -Fc`, versions 1.12 to 1.16: PostgreSQL 9.0 to 18); its data
+ * blocks then follow from `blocks`, forward only and in constant memory.
+ *
+ * @throws LifeboatError `ARCHIVE_DAMAGED`, or `UNSUPPORTED_FORMAT` for other formats and versions, and for lz4. Errors of the
+ * source pass unchanged.
+ */
+export async function readArchive(
+	source: ByteSource,
+	{ signal }: ReadArchiveOptions = {},
+): Promise<ArchiveReader> {
+	const stream = abortable(source);
+	if (signal) addAbortSignal(signal, stream);
+	const queue = new ByteQueue(stream);
+	try {
+		const toc = await readToc(queue);
+		if (toc.entries.some((entry) => entry.hasData)) requireDecompression(toc.compression);
+		let started = false;
+		return {
+			toc,
+			blocks() {
+				if (started) throw new TypeError('The data blocks of an archive can be read once');
+				started = true;
+				return readBlocks(queue, toc);
+			},
+			close: () => queue.close(),
+		};
+	} catch (error) {
+		await queue.close();
+		throw error;
+	}
+}
+
+/**
+ * Reads the data block of one entry from a source that starts where the block does, such as a file opened at an offset that the
+ * TOC or `verifyArchive` gave: several can be read at a time.
+ *
+ * @param toc as it was read from the same archive. @param offset of the source's first byte in the archive.
+ */
+export async function readDataBlock(
+	source: ByteSource,
+	toc: Pick<ArchiveToc, 'compression'>,
+	entry: TocEntry,
+	offset: number,
+	{ signal }: ReadArchiveOptions = {},
+): Promise<{ block: DataBlock; close(): Promise<void> }> {
+	const stream = abortable(source);
+	if (signal) addAbortSignal(signal, stream);
+	const queue = new ByteQueue(stream, offset);
+	try {
+		const { block } = await openBlock(queue, toc, (dumpId) => (dumpId === entry.dumpId ? entry : undefined));
+		return { block, close: () => queue.close() };
+	} catch (error) {
+		await queue.close();
+		throw error;
+	}
+}
+
+async function* readBlocks(queue: ByteQueue, toc: ArchiveToc): AsyncGenerator<DataBlock, void, undefined> {
+	const expected = new Map<number, TocEntry>();
+	for (const entry of toc.entries) if (entry.hasData) expected.set(entry.dumpId, entry);
+	let open: OpenBlock | undefined;
+	try {
+		while (!(await queue.atEnd())) {
+			open = await openBlock(queue, toc, (dumpId) => expected.get(dumpId));
+			yield open.block;
+			await open.finish();
+			expected.delete(open.block.entry.dumpId);
+		}
+		const [missing] = expected.values();
+		if (missing) throw damaged(`it ends before the data of ${describeEntry(missing)}`, queue.offset);
+	} finally {
+		await queue.close();
+	}
+}
