@@ -33,7 +33,8 @@ export async function upload(
 		const first = await reader.fill(Buffer.allocUnsafeSlow(Math.min(sizes(1), size ?? Infinity) || 1));
 		if (reader.ended) {
 			assertLength(key, size, first.length);
-			await putWhole(target, request, first, onlyNew, signal);
+			const etag = await putWhole(target, request, first, onlyNew, signal);
+			if (etag) return { key, size: first.length, modifiedAt: new Date(), version: etag };
 			return await stored(target, request, first.length, signal);
 		}
 		const sent = await putParts(target, request, reader, first, { size, sizes, onlyNew, signal });
@@ -50,7 +51,7 @@ async function putWhole(
 	body: Buffer,
 	onlyNew: boolean,
 	signal: AbortSignal,
-): Promise<void> {
+): Promise<string | undefined> {
 	const put = (condition: { IfNoneMatch?: '*' }) =>
 		target.client.send(
 			new PutObjectCommand({
@@ -60,10 +61,11 @@ async function putWhole(
 			{ abortSignal: signal },
 		);
 	try {
-		await put(onlyNew ? { IfNoneMatch: '*' } : {});
+		return (await put(onlyNew ? { IfNoneMatch: '*' } : {})).ETag;
 	} catch (error) {
-		if (onlyNew && isNotImplemented(error)) await put({});
-		else if (!(await isOurs(target, request, error))) throw conflict(target, request.key, error);
+		if (onlyNew && isNotImplemented(error)) return (await put({})).ETag;
+		if (await isOurs(target, request, error)) return undefined;
+		throw conflict(target, request.key, error);
 	}
 }
 
