@@ -97,7 +97,7 @@ export interface FolderFingerprint {
 /** Reads all there is in a folder: names, kinds, modes, contents, targets of links. */
 export async function fingerprintFolder(folder: string): Promise<FolderFingerprint> {
 	const result: FolderFingerprint = { things: new Map(), files: 0, bytes: 0 };
-	for (const name of (await readdir(folder, { recursive: true })).sort()) {
+	for await (const name of walk(folder)) {
 		const path = join(folder, name);
 		const status = await lstat(path);
 		const mode = (status.mode & 0o7777).toString(8);
@@ -114,6 +114,15 @@ export async function fingerprintFolder(folder: string): Promise<FolderFingerpri
 		}
 	}
 	return result;
+}
+
+/** Every entry below a folder, links not followed (`readdir` with `recursive` follows them). */
+async function* walk(folder: string, below = ''): AsyncGenerator<string> {
+	for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
+		const name = join(below, entry.name);
+		yield name;
+		if (entry.isDirectory()) yield* walk(folder, name);
+	}
 }
 
 /** What differs, in words; empty when both are the same. */

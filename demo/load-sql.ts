@@ -29,7 +29,7 @@ export async function loadSql(
 				await client.end();
 				database = other;
 				client = await connect(connection, database);
-			} else if (/^\\/.test(line) || /^COPY\s.*FROM\s+stdin/i.test(line)) {
+			} else if (/^\\[a-z.!?]/i.test(line) || /^COPY\s.*FROM\s+stdin/i.test(line)) {
 				throw new Error(`${path} needs psql: this program can't run the line ${line.trim()}`);
 			} else if (/^\s*(CREATE|DROP)\s+DATABASE\b.*;\s*$/i.test(line)) {
 				await flush();
