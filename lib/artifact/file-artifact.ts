@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
-import { codeOf, LifeboatError, messageOf } from '../errors';
+import { codeOf, LifeboatError } from '../errors';
+import { systemMessage } from '../streams/atomic-file';
 import { chain } from '../streams/chain';
 import { DigestStream } from '../streams/digest';
 
@@ -56,7 +57,7 @@ export async function openFile(
 				cause: error,
 			});
 		}
-		throw new LifeboatError('READ_FAILED', `${path} could not be read: ${messageOf(error)}`, {
+		throw new LifeboatError('READ_FAILED', `${path} could not be read: ${systemMessage(error)}`, {
 			hint: 'Check that the user n8n runs as may read it',
 			cause: error,
 		});

@@ -50,7 +50,16 @@ const filesSource = open({
 	/** The paths and globs as the operator gave them. */
 	paths: z.array(z.string()),
 	exclude: z.array(z.string()).optional(),
+	/** What the archive holds. Hard links count as files. */
 	fileCount: z.number().int().nonnegative().optional(),
+	folderCount: z.number().int().nonnegative().optional(),
+	linkCount: z.number().int().nonnegative().optional(),
+	/** What was left out though nobody excluded it, and why: the first of so many. */
+	skipped: z.array(open({ path: z.string(), reason: z.string() })).optional(),
+	skippedCount: z.number().int().nonnegative().optional(),
+	/** Files that changed or vanished while they were read: the first of so many. */
+	changed: z.array(z.string()).optional(),
+	changedCount: z.number().int().nonnegative().optional(),
 });
 
 const bundleSource = open({ type: z.literal('bundle') });
