@@ -58,18 +58,19 @@ export class DigestStream extends Transform {
 	}
 
 	override _flush(callback: TransformCallback): void {
-		this.result = { size: this.size, sha256: this.hash.digest('hex') };
+		const found = { size: this.size, sha256: this.hash.digest('hex') };
 		const { expected } = this;
-		if (expected && !sameDigest(expected, this.result)) {
+		if (expected && !sameDigest(expected, found)) {
 			callback(
 				new LifeboatError(
 					'CHECKSUM_MISMATCH',
-					`The ${expected.what} is damaged: expected ${describeDigest(expected)}, found ${describeDigest(this.result)}`,
+					`The ${expected.what} is damaged: expected ${describeDigest(expected)}, found ${describeDigest(found)}`,
 					{ hint: 'Do not use this copy. Take the same backup from another destination, or an older one' },
 				),
 			);
 			return;
 		}
+		this.result = found;
 		callback();
 	}
 }
