@@ -1,0 +1,208 @@
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+
+import { Client, Connection, type ClientConfig } from 'pg';
+
+import { codeOf, LifeboatError, messageOf } from '../../errors';
+
+import { postgresError, withoutSystemCodes } from './errors';
+
+export { postgresError } from './errors';
+
+/** What reaches one database of a PostgreSQL server. */
+export interface PostgresConnection {
+	/** Name or address, or the folder of a Unix socket (it begins with `/`). */
+	host: string;
+	port: number;
+	user: string;
+	password: string;
+	database: string;
+	/** How TLS is spoken; `false` or nothing: it isn't, unless `sslMode` says otherwise. */
+	ssl?: false | ConnectionOptions;
+	/** `allow`: TLS where the server offers it, else not. `require`: TLS or nothing. Default: `require` where `ssl` is set. */
+	sslMode?: 'disable' | 'allow' | 'require';
+}
+
+export interface ConnectOptions {
+	/** When it aborts, the query that runs is cancelled on the server and the socket is destroyed. */
+	signal?: AbortSignal;
+	/** As `pg_stat_activity` shows it. */
+	applicationName?: string;
+	/** How long a connection may take to be ready, in ms. */
+	timeoutMs?: number;
+}
+
+/** The parts of `pg` that its types leave out and the wire work needs. */
+export interface Wire {
+	/** The socket, of TLS where that is spoken. It changes while connecting. */
+	readonly stream: Socket;
+	on(event: string, listener: (message: never) => void): this;
+	once(event: string, listener: (message: never) => void): this;
+}
+
+/** The protocol layer below a client. */
+export function wireOf(client: Client): Wire {
+	return (client as unknown as { connection: Wire }).connection;
+}
+
+/** Process id and secret of the server's process behind a client. */
+export function backendOf(client: Client): { processID: number; secretKey: number } {
+	return client as unknown as { processID: number; secretKey: number };
+}
+
+/**
+ * A client that is logged in. All values come back as text, the way the server wrote them.
+ *
+ * A connection that breaks while nothing runs on it is not an event to listen to: the next query fails.
+ *
+ * @throws LifeboatError `LOGIN_FAILED`, `DATABASE_NOT_FOUND`, `TLS_FAILED`, `CONNECTION_FAILED`, `TOO_MANY_CONNECTIONS`,
+ * `NOT_PERMITTED` (no CONNECT privilege), `CANCELLED`.
+ */
+export async function connectPostgres(
+	connection: PostgresConnection,
+	options: ConnectOptions = {},
+): Promise<Client> {
+	const mode = connection.sslMode ?? (connection.ssl ? 'require' : 'disable');
+	if (mode === 'disable') return connectOnce(connection, false, options);
+	if (mode === 'require') return connectOnce(connection, connection.ssl || {}, options);
+	// As libpq's "prefer": who takes a plain connection as well gains nothing from checking the certificate.
+	const ssl = { rejectUnauthorized: false, ...(connection.ssl || {}) };
+	try {
+		return await connectOnce(connection, ssl, options);
+	} catch (error) {
+		const plainMayDo =
+			error instanceof LifeboatError &&
+			(/does not support (?:SSL|TLS)/.test(messageOf(error.cause)) || codeOf(error.cause) === '28000');
+		if (!plainMayDo) throw error;
+		return connectOnce(connection, false, options);
+	}
+}
+
+async function connectOnce(
+	connection: PostgresConnection,
+	ssl: false | ConnectionOptions,
+	{ signal, applicationName = 'n8n-nodes-lifeboat', timeoutMs = 30_000 }: ConnectOptions,
+): Promise<Client> {
+	if (signal?.aborted) throw postgresError(signal.reason, connecting(connection));
+	const config: ClientConfig = {
+		host: connection.host,
+		port: connection.port,
+		user: connection.user,
+		// A function, so that an empty password is not looked for in the environment or ~/.pgpass.
+		password: () => connection.password,
+		database: connection.database,
+		ssl,
+		application_name: applicationName,
+		keepAlive: true,
+		keepAliveInitialDelayMillis: 30_000,
+		connectionTimeoutMillis: timeoutMs,
+		types: { getTypeParser: () => (value: string) => value },
+	};
+	const client = new Client(config);
+	// Without a listener a connection that breaks would end the whole process; the next query reports it.
+	client.on('error', () => undefined);
+	const abort = () => {
+		if (backendOf(client).processID) void cancelQuery(connection, ssl, client);
+		wireOf(client).stream.destroy(signal?.reason instanceof Error ? signal.reason : undefined);
+	};
+	signal?.addEventListener('abort', abort, { once: true });
+	client.once('end', () => signal?.removeEventListener('abort', abort));
+	try {
+		await client.connect();
+		return client;
+	} catch (error) {
+		wireOf(client).stream.destroy();
+		throw signal?.aborted
+			? postgresError(signal.reason, connecting(connection))
+			: connectError(error, connection);
+	}
+}
+
+/**
+ * Asks the server to cancel what a client is running. It is a courtesy: it never fails, and ends after 10 s at most.
+ *
+ * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
+ */
+async function cancelQuery(
+	{ host, port }: PostgresConnection,
+	ssl: false | ConnectionOptions,
+	client: Client,
+): Promise<void> {
+	const { processID, secretKey } = backendOf(client);
+	const wire = new Connection({ ssl: ssl || undefined }) as unknown as Wire & {
+		connect(port: number | string, host?: string): void;
+		requestSsl(): void;
+		cancel(processID: number, secretKey: number): void;
+	};
+	await new Promise<void>((resolve) => {
+		wire.once('end', resolve);
+		wire.once('error', () => resolve());
+		wire.on('connect', () => (ssl ? wire.requestSsl() : wire.cancel(processID, secretKey)));
+		wire.on('sslconnect', () => wire.cancel(processID, secretKey));
+		if (host.startsWith('/')) wire.connect(`${host}/.s.PGSQL.${port}`);
+		else wire.connect(port, host);
+		wire.stream.setTimeout(10_000, resolve);
+	});
+	wire.stream.destroy();
+}
+
+function connecting({ host, port, database }: PostgresConnection): string {
+	return `connecting to database ${database} at ${host}${host.startsWith('/') ? '' : `:${port}`}`;
+}
+
+const unreachable: Record<string, string> = {
+	ECONNREFUSED: 'nothing accepts connections there',
+	ENOTFOUND: 'the host name is not known',
+	EAI_AGAIN: 'the host name could not be looked up',
+	ETIMEDOUT: 'there was no answer in time',
+	EHOSTUNREACH: 'there is no route to the host',
+	ENETUNREACH: 'there is no route to the network',
+	ECONNRESET: 'the connection was closed by the other side',
+	ENOENT: 'there is no such socket',
+	EACCES: 'the socket may not be opened',
+};
+
+function connectError(error: unknown, connection: PostgresConnection): LifeboatError {
+	const where = connecting(connection);
+	const what = where.charAt(0).toUpperCase() + where.slice(1);
+	const code = codeOf(error) ?? (error instanceof AggregateError ? codeOf(error.errors[0]) : undefined) ?? '';
+	if (code.startsWith('28')) {
+		return new LifeboatError(
+			'LOGIN_FAILED',
+			`${what} failed: the server refused the login of ${connection.user}`,
+			{
+				hint: `Check user and password in the credential, and pg_hba.conf of the server (${messageOf(error)})`,
+				cause: error,
+			},
+		);
+	}
+	if (code === '3D000') {
+		return new LifeboatError('DATABASE_NOT_FOUND', `${what} failed: there is no such database`, {
+			hint: 'Check the name of the database; names are case-sensitive',
+			cause: error,
+		});
+	}
+	if (/^(42501|53300)$/.test(code)) return postgresError(error, where);
+	const text = messageOf(error);
+	if (/SCRAM|password/i.test(text) && !code) {
+		return new LifeboatError('LOGIN_FAILED', `${what} failed: ${text}`, {
+			hint: 'Check user and password in the credential',
+			cause: error,
+		});
+	}
+	if (
+		/\b(SSL|TLS)\b/.test(text) ||
+		/CERT|^ERR_(SSL|TLS)|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH/.test(code)
+	) {
+		return new LifeboatError('TLS_FAILED', `${what} failed: ${withoutSystemCodes(text)}`, {
+			hint: 'Check the SSL setting of the credential: the server may not offer TLS, or its certificate may be signed by an authority of your own or be for another host name',
+			cause: error,
+		});
+	}
+	const reason =
+		unreachable[code] ?? (text === 'timeout expired' ? unreachable.ETIMEDOUT : withoutSystemCodes(text));
+	return new LifeboatError('CONNECTION_FAILED', `${what} failed: ${reason}`, {
+		hint: 'Check host and port, that the server runs and that nothing between (firewall, container network, tunnel) blocks it',
+		cause: error,
+	});
+}
