@@ -21,7 +21,7 @@ export interface Ruling {
 }
 
 /** A rule at work on a list from the newest to the oldest. Answers with a reason to keep, or why it has none. */
-type Rule = (candidate: Candidate, isOldest: boolean) => Reason | Miss;
+type Rule = (candidate: Candidate) => Reason | Miss;
 
 /** Why a rule doesn't keep a backup. */
 interface Miss {
@@ -46,9 +46,9 @@ const WITHIN: ReadonlyArray<[keyof RetentionPolicy & `keepWithin${string}`, stri
 ];
 
 /**
- * Applies a policy's rules as `restic forget` does (restic 0.14, internal/restic/snapshot_policy.go): each rule walks from the
- * newest backup to the oldest, a period counts only if it has a backup, the newest of a period stays, durations count from
- * the newest backup, and the oldest backup of all stays as long as a counting rule has room.
+ * Applies a policy's rules as `restic forget` 0.14 does (its internal/restic/snapshot_policy.go): each rule walks from the newest
+ * backup to the oldest, a period counts only if it has a backup, the newest of a period stays, and durations count from the
+ * newest backup. From 0.16 on restic also keeps the oldest of all while a rule has room; here it has to be the newest of a period.
  *
  * @param candidates newest first.
  */
@@ -67,11 +67,11 @@ export function judge(
 		...countingRules(policy, calendar),
 	];
 	const dropped = new Map<string, string>();
-	return candidates.map((candidate, index) => {
+	return candidates.map((candidate) => {
 		const keep: Reason[] = [];
 		const misses: Miss[] = [];
 		for (const rule of rules) {
-			const answer = rule(candidate, index === candidates.length - 1);
+			const answer = rule(candidate);
 			if ('rule' in answer) keep.push(answer);
 			else misses.push(answer);
 		}
@@ -159,19 +159,16 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar): Rule[] 
 		if (limit === 0) return [];
 		let last: number | undefined;
 		let used = 0;
-		const rule: Rule = ({ local }, isOldest) => {
+		const rule: Rule = ({ local }) => {
 			const bucket = calendar.bucket(period, local);
-			const isNew = bucket !== last;
-			if (used === limit) {
-				return isNew ? { why: 'full', text: `${limit} ${name}` } : { why: 'superseded', text: period };
-			}
-			if (!isNew && !isOldest) return { why: 'superseded', text: period };
+			if (bucket === last) return { why: 'superseded', text: period };
+			if (used === limit) return { why: 'full', text: `${limit} ${name}` };
 			last = bucket;
 			used += 1;
 			return {
 				rule: name,
 				bucket: calendar.label(period, local),
-				text: `${isNew ? `newest of ${calendar.inWords(period, local)}` : 'oldest of all'} (${name} ${used}${limit > 0 ? ` of ${limit}` : ''})`,
+				text: `newest of ${calendar.inWords(period, local)} (${name} ${used}${limit > 0 ? ` of ${limit}` : ''})`,
 			};
 		};
 		return [rule];
