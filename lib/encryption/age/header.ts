@@ -133,9 +133,12 @@ function checkStanzas(stanzas: readonly Stanza[], keys: HeaderKeys): boolean {
 	const forPassphrase = stanzas.some(({ args }) => args[0] === 'scrypt');
 	if (forPassphrase && stanzas.length > 1)
 		throw damaged('mixes a passphrase with recipients, which age forbids');
+	const { recipients, passphrase } = keys.transformation;
+	if (forPassphrase ? recipients?.length : passphrase) {
+		throw damaged('has a header other than the one its manifest describes');
+	}
 	if (forPassphrase && keys.passphrase === undefined) throw keyMissing('passphrase');
-	if (!forPassphrase && keys.identities.length === 0)
-		throw keyMissing('identity', keys.transformation.recipients);
+	if (!forPassphrase && keys.identities.length === 0) throw keyMissing('identity', recipients);
 	return forPassphrase;
 }
 
