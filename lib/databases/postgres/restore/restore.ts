@@ -1,0 +1,247 @@
+import type { Readable } from 'node:stream';
+
+import type { Client } from 'pg';
+
+import type { TableRows } from '../../../artifact/manifest';
+import { LifeboatError } from '../../../errors';
+import type { EngineContext, RestoreReport } from '../../engine';
+import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
+
+import { cleanDatabase } from './clean';
+import { restoreError, unchanged, type RestoreSetting } from './errors';
+import { inspectContents, summarizeContents, type DatabaseContents } from './inspect';
+import { ScriptRunner } from './plain-sql';
+import { LoadedRows, verifyRowCounts } from './row-counts';
+import type { RuleOptions } from './rules';
+import { SqlLexer } from './sql-lexer';
+
+/** How a database is restored. */
+export interface PostgresRestoreOptions extends RuleOptions {
+	/**
+	 * What to do when the database holds something already: `stop`, the default, or `clean`, which removes all of it. A
+	 * restore that fails leaves it as it was in either case.
+	 */
+	ifNotEmpty?: 'stop' | 'clean';
+	/** The rows in each table as the manifest lists them: they are counted before anything becomes visible. */
+	expectedTables?: readonly TableRows[];
+	/** Collect statistics for the query planner afterwards. */
+	analyze?: boolean;
+	/** How long to wait for a lock that another session holds, in ms; 60,000 unless given, 0 for ever. */
+	lockTimeoutMs?: number;
+}
+
+/** The key of the advisory lock that keeps two restores into one database apart: "lifeboat" in ASCII. */
+const RESTORE_LOCK = '7811887554127131508';
+
+/**
+ * Loads a dump into an existing database, in one transaction: either all of it is there afterwards, or the database is
+ * as it was.
+ *
+ * @throws LifeboatError among others `NOT_EMPTY`, `STATEMENT_FAILED`, `ROLE_MISSING`, `ROW_COUNT_MISMATCH`,
+ * `INCOMPLETE`, `META_COMMAND_REFUSED`, `CONNECTION_LOST`, `CANCELLED`.
+ */
+export async function restorePostgres(
+	connection: PostgresConnection,
+	open: (signal?: AbortSignal) => Promise<Readable>,
+	options: PostgresRestoreOptions = {},
+	context: EngineContext = {},
+): Promise<RestoreReport> {
+	const { signal } = context;
+	const client = await connectPostgres(connection, {
+		...(signal && { signal }),
+		applicationName: 'lifeboat restore',
+	});
+	try {
+		return await restoreOver(client, connection.database, open, options, context);
+	} catch (error) {
+		// Whatever the abort broke first (the source, the socket, the query): it is the abort that ended the restore.
+		if (signal?.aborted) throw postgresError(signal.reason, `restoring database ${connection.database}`);
+		throw error;
+	} finally {
+		await client.end();
+	}
+}
+
+/** What is in a database, for a look before a restore. */
+export async function inspectDatabase(
+	connection: PostgresConnection,
+	{ signal }: Pick<EngineContext, 'signal'> = {},
+): Promise<DatabaseContents> {
+	const client = await connectPostgres(connection, {
+		...(signal && { signal }),
+		applicationName: 'lifeboat restore',
+	});
+	try {
+		return await inspectContents(client);
+	} catch (error) {
+		throw postgresError(error, `looking into database ${connection.database}`);
+	} finally {
+		await client.end();
+	}
+}
+
+async function restoreOver(
+	client: Client,
+	database: string,
+	open: (signal?: AbortSignal) => Promise<Readable>,
+	options: PostgresRestoreOptions,
+	context: EngineContext,
+): Promise<RestoreReport> {
+	const doing = `restoring database ${database}`;
+	const source = await open(context.signal);
+	const stopReading = () => source.destroy(asError(context.signal?.reason));
+	context.signal?.addEventListener('abort', stopReading, { once: true });
+	try {
+		const { serverSettings, warnings } = await prepare(client, database, options).catch((error: unknown) => {
+			throw restoreError(error, doing);
+		});
+		const setting: RestoreSetting = { database, serverVersion: serverSettings.get('server_version') ?? '' };
+		const lexer = new SqlLexer(source);
+		const loaded = new LoadedRows();
+		const { expectedTables } = options;
+		const runner = new ScriptRunner(
+			client,
+			lexer,
+			loaded,
+			setting,
+			{
+				...options,
+				serverSettings: new Set(serverSettings.keys()),
+				...(expectedTables && { tablesTotal: expectedTables.length }),
+			},
+			context,
+		);
+		const script = await runner.run();
+		assertWhole(lexer);
+		try {
+			const tables = await finish(client, database, loaded, options, context);
+			await commit(client, database);
+			if (options.analyze) await client.query('ANALYZE');
+			return { database, statements: script.statements, tables, warnings: [...warnings, ...script.warnings] };
+		} catch (error) {
+			throw restoreError(error, doing);
+		}
+	} catch (error) {
+		await rollback(client);
+		throw error;
+	} finally {
+		context.signal?.removeEventListener('abort', stopReading);
+		source.destroy();
+	}
+}
+
+/** Opens the transaction and makes sure that the database is empty. */
+async function prepare(
+	client: Client,
+	database: string,
+	options: PostgresRestoreOptions,
+): Promise<{ serverSettings: Map<string, string>; warnings: string[] }> {
+	const { rows } = await client.query<{ name: string; setting: string }>(
+		'SELECT name, setting FROM pg_catalog.pg_settings',
+	);
+	const serverSettings = new Map(rows.map(({ name, setting }) => [name, setting]));
+	// What the role or the database may have set would break off a long restore, or change what the script means.
+	const wanted: Record<string, string> = {
+		statement_timeout: '0',
+		idle_in_transaction_session_timeout: '0',
+		transaction_timeout: '0',
+		lock_timeout: String(options.lockTimeoutMs ?? 60_000),
+		client_min_messages: 'warning',
+		standard_conforming_strings: 'on',
+	};
+	for (const [name, value] of Object.entries(wanted)) {
+		if (serverSettings.has(name)) await client.query(`SET ${name} = ${value}`);
+	}
+	await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+	const lock = await client.query<{ locked: string }>(
+		`SELECT CASE WHEN pg_catalog.pg_try_advisory_xact_lock(${RESTORE_LOCK}) THEN 'yes' ELSE 'no' END AS locked`,
+	);
+	if (lock.rows[0]?.locked !== 'yes') {
+		throw new LifeboatError('RESTORE_RUNNING', `Another restore into database ${database} is running`, {
+			hint: 'Wait until it has ended, or stop it, then run the node again',
+		});
+	}
+	if (options.ifNotEmpty === 'clean') return { serverSettings, warnings: await cleanDatabase(client) };
+	const { empty, objects } = await inspectContents(client);
+	if (!empty) {
+		throw new LifeboatError(
+			'NOT_EMPTY',
+			`Database ${database} is not empty: ${summarizeContents(objects)}. Nothing was changed`,
+			{
+				hint: 'Restore into an empty database, or choose to clean the target first, which removes all that is in it',
+			},
+		);
+	}
+	return { serverSettings, warnings: [] };
+}
+
+/** A script that pg_dump wrote ends with its last line; any script holds something. */
+function assertWhole({ comments, hasContent }: SqlLexer): void {
+	if (!hasContent) {
+		throw new LifeboatError('INCOMPLETE', `The SQL script holds no statement. ${unchanged}`, {
+			hint: 'The file is empty or cut off. Restore from another copy of this backup, or from an older one',
+		});
+	}
+	if (comments.header && !comments.trailer) {
+		throw new LifeboatError(
+			'INCOMPLETE',
+			`The SQL script ends without pg_dump's last line, "PostgreSQL database dump complete". ${unchanged}`,
+			{ hint: 'The file is cut off. Restore from another copy of this backup, or from an older one' },
+		);
+	}
+}
+
+/** Checks what was loaded, free of what the script has set. */
+async function finish(
+	client: Client,
+	database: string,
+	loaded: LoadedRows,
+	options: PostgresRestoreOptions,
+	context: EngineContext,
+): Promise<TableRows[]> {
+	await client.query("SET client_encoding = 'UTF8'");
+	await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+	const tables = await loaded.resolved(client);
+	await client.query('RESET SESSION AUTHORIZATION');
+	await client.query('RESET ROLE');
+	await client.query('SET search_path = pg_catalog');
+	await client.query('SET row_security = off');
+	await client.query('SET statement_timeout = 0');
+	const { expectedTables } = options;
+	if (!expectedTables) return tables;
+	return await verifyRowCounts(client, database, expectedTables, loaded, (done) =>
+		context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: expectedTables.length }),
+	);
+}
+
+async function commit(client: Client, database: string): Promise<void> {
+	const result = await client.query('COMMIT').catch((error: unknown) => {
+		const known = postgresError(error, `restoring database ${database}`);
+		if (known.code !== 'CONNECTION_LOST') throw error;
+		throw new LifeboatError(
+			'COMMIT_UNKNOWN',
+			`The connection to database ${database} was lost at the very end of the restore, while it became visible`,
+			{
+				hint: 'Look into the database: either all of the backup is there and nothing has to be done, or nothing of it, and the restore can be run again',
+				cause: error,
+			},
+		);
+	});
+	if (result.command === 'COMMIT') return;
+	throw new LifeboatError(
+		'STATEMENT_FAILED',
+		`The server rolled the restore of database ${database} back. ${unchanged}`,
+		{
+			hint: 'See the log of the PostgreSQL server',
+		},
+	);
+}
+
+/** Best effort: the server rolls back by itself when the session ends, which it does next. */
+async function rollback(client: Client): Promise<void> {
+	await client.query('ROLLBACK').catch(() => undefined);
+}
+
+function asError(reason: unknown): Error {
+	return reason instanceof Error ? reason : new Error('cancelled');
+}

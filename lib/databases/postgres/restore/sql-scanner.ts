@@ -1,0 +1,449 @@
+/** Why a scan stopped before the end of the chunk. */
+export type ScanStop = 'end-of-chunk' | 'end-of-statement' | 'backslash';
+
+const enum State {
+	Normal,
+	Word,
+	Dash,
+	Slash,
+	LineComment,
+	BlockComment,
+	/** String without escapes: only a quote ends it. */
+	String,
+	/** String in which a backslash escapes the next byte. */
+	EscapeString,
+	EscapeStringBackslash,
+	/** Just behind the quote that ends a string: another one makes it an escaped quote. */
+	AfterString,
+	AfterEscapeString,
+	QuotedIdentifier,
+	DollarTag,
+	DollarBody,
+}
+
+const openNames = new Map<State, string>([
+	[State.String, 'a string'],
+	[State.EscapeString, 'a string'],
+	[State.EscapeStringBackslash, 'a string'],
+	[State.QuotedIdentifier, 'a quoted name'],
+	[State.DollarBody, 'a dollar-quoted string'],
+	[State.BlockComment, 'a comment'],
+]);
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
+const DOUBLE_QUOTE = 0x22;
+const DOLLAR = 0x24;
+const QUOTE = 0x27;
+const OPEN = 0x28;
+const CLOSE = 0x29;
+const STAR = 0x2a;
+const DASH = 0x2d;
+const DOT = 0x2e;
+const SLASH = 0x2f;
+const SEMICOLON = 0x3b;
+const BACKSLASH = 0x5c;
+
+/** 1: starts a word; 2: only continues one. `$` continues a word too, but not a dollar quote's tag. */
+const wordBytes = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) {
+	const isLetter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a && byte < 0x80;
+	if (isLetter || byte === 0x5f || byte >= 0x80) wordBytes[byte] = 1;
+	else if (byte >= 0x30 && byte <= 0x39) wordBytes[byte] = 2;
+}
+
+const LONGEST_KEYWORD = 32;
+const HEAD_WORDS = 6;
+/** A pg_dump comment that is looked at (its header and trailer) is shorter than this. */
+const LONGEST_COMMENT = 200;
+
+/**
+ * Finds where SQL statements end, byte by byte and with no memory of what it has passed: the rules of psql's lexer
+ * (`src/fe_utils/psqlscan.l` of PostgreSQL), in a form that can stop and go on at any byte.
+ *
+ * It works on bytes, so that any client encoding passes. In the encodings that only a client may use (SJIS, BIG5, GBK,
+ * UHC, JOHAB, GB18030) a second byte may look like a backslash: `encoding` must be set for those.
+ */
+export class StatementScanner {
+	/** What the server's setting of the same name is: off makes a backslash an escape in every string. */
+	standardConformingStrings = true;
+
+	/** Where the statement's first byte was, if it was in the chunk scanned last; -1 otherwise. */
+	startedAt = -1;
+
+	/** Whether a statement has begun: its first byte that is neither white space nor comment was seen. */
+	started = false;
+
+	stop: ScanStop = 'end-of-chunk';
+
+	/** The first words of the statement outside parentheses and quotes, in upper case. */
+	head: string[] = [];
+
+	/** Whether the statement reads `COPY ... FROM STDIN`. */
+	copiesFromStdin = false;
+
+	/** Called with each line comment outside statements, without its dashes. */
+	onComment: ((text: string) => void) | undefined;
+
+	private state = State.Normal;
+
+	private commentDepth = 0;
+
+	/** The previous byte inside a block comment, where it may be half of its start or end. */
+	private previous = 0;
+
+	private parentheses = 0;
+
+	private bodyDepth = 0;
+
+	private readonly word = new Uint8Array(LONGEST_KEYWORD);
+
+	private wordLength = 0;
+
+	private lastWord = '';
+
+	private afterDot = false;
+
+	/** After an E'' string, one that goes on behind white space with a line break escapes too. */
+	private continuation: 'none' | 'possible' | 'on next line' = 'none';
+
+	private tag: number[] = [];
+
+	private tagMatched = 0;
+
+	private comment: number[] = [];
+
+	private secondBytes: 'none' | 'all' | 'sjis' = 'none';
+
+	private skipByte = false;
+
+	/** The client encoding, by any of its names. */
+	set encoding(name: string) {
+		const plain = name.toUpperCase().replace(/[^A-Z0-9]/g, '');
+		if (/^(SJIS|SHIFTJIS|MSKANJI|WIN932|WINDOWS932|SHIFTJIS2004)$/.test(plain)) this.secondBytes = 'sjis';
+		else if (
+			/^(BIG5|WIN950|WINDOWS950|GBK|WIN936|WINDOWS936|UHC|WIN949|WINDOWS949|JOHAB|GB18030)$/.test(plain)
+		)
+			this.secondBytes = 'all';
+		else this.secondBytes = 'none';
+	}
+
+	/** Whether the input may end here: outside statements, strings and block comments. */
+	get atRest(): boolean {
+		const { state } = this;
+		return !this.started && (state === State.Normal || state === State.LineComment);
+	}
+
+	/** What is open, for a message. */
+	get unfinished(): string {
+		return openNames.get(this.state) ?? 'a statement';
+	}
+
+	/** Forgets the statement just ended, so that the next one may begin. */
+	reset(): void {
+		this.started = false;
+		this.startedAt = -1;
+		this.head = [];
+		this.copiesFromStdin = false;
+		this.parentheses = 0;
+		this.bodyDepth = 0;
+		this.wordLength = 0;
+		this.lastWord = '';
+		this.afterDot = false;
+		this.continuation = 'none';
+		this.state = State.Normal;
+		this.skipByte = false;
+	}
+
+	/** To be called at the end of input: a comment may end there without a line break. */
+	finish(): void {
+		if (this.state === State.LineComment) this.endLineComment();
+	}
+
+	/**
+	 * Scans on from a byte of a chunk.
+	 *
+	 * @returns the index behind what was consumed: the end of the chunk, or behind the semicolon that ended a
+	 * statement, or of a backslash that stands outside strings.
+	 */
+	scan(chunk: Buffer, from: number): number {
+		this.startedAt = -1;
+		const end = chunk.length;
+		let i = from;
+		while (i < end) {
+			const byte = chunk[i]!;
+			switch (this.state) {
+				case State.Normal:
+				case State.Word:
+					if (this.skipByte) {
+						this.skipByte = false;
+						this.pushWordByte(byte);
+						i += 1;
+						break;
+					}
+					if (this.state === State.Word) {
+						if (wordBytes[byte] !== 0 || byte === DOLLAR) {
+							this.pushWordByte(byte);
+							if (this.isLeadByte(byte)) this.skipByte = true;
+							i += 1;
+							break;
+						}
+						this.state = State.Normal;
+						if (byte === QUOTE && this.wordIsE()) {
+							this.wordLength = 0;
+							this.state = State.EscapeString;
+							i += 1;
+							break;
+						}
+						this.endWord();
+					}
+					if (!this.normal(byte, i)) {
+						return byte === SEMICOLON ? i + 1 : i;
+					}
+					i += 1;
+					break;
+				case State.Dash:
+					if (byte === DASH) {
+						this.state = State.LineComment;
+						this.comment.length = 0;
+						i += 1;
+					} else this.notAComment(i);
+					break;
+				case State.Slash:
+					if (byte === STAR) {
+						this.state = State.BlockComment;
+						this.commentDepth = 1;
+						this.continuation = 'none';
+						this.previous = 0;
+						i += 1;
+					} else this.notAComment(i);
+					break;
+				case State.LineComment: {
+					const newline = chunk.indexOf(NEWLINE, i);
+					const stop = newline === -1 ? end : newline;
+					if (!this.started) {
+						for (let at = i; at < stop && this.comment.length < LONGEST_COMMENT; at++)
+							this.comment.push(chunk[at]!);
+					}
+					i = stop;
+					if (newline !== -1) this.endLineComment();
+					break;
+				}
+				case State.BlockComment:
+					this.blockComment(byte);
+					i += 1;
+					break;
+				case State.String: {
+					const quote = chunk.indexOf(QUOTE, i);
+					if (quote === -1) i = end;
+					else {
+						i = quote + 1;
+						this.state = State.AfterString;
+					}
+					break;
+				}
+				case State.EscapeString:
+					if (this.skipByte) this.skipByte = false;
+					else if (byte === BACKSLASH) this.state = State.EscapeStringBackslash;
+					else if (byte === QUOTE) this.state = State.AfterEscapeString;
+					else if (byte >= 0x80 && this.isLeadByte(byte)) this.skipByte = true;
+					i += 1;
+					break;
+				case State.EscapeStringBackslash:
+					if (byte >= 0x80 && this.isLeadByte(byte)) this.skipByte = true;
+					this.state = State.EscapeString;
+					i += 1;
+					break;
+				case State.AfterString:
+				case State.AfterEscapeString: {
+					const escapes = this.state === State.AfterEscapeString;
+					if (byte === QUOTE) {
+						this.state = escapes ? State.EscapeString : State.String;
+						i += 1;
+					} else {
+						this.state = State.Normal;
+						this.continuation = escapes ? 'possible' : 'none';
+					}
+					break;
+				}
+				case State.QuotedIdentifier: {
+					// A doubled quote ends one name and starts another: the same to whoever looks for the end.
+					const quote = chunk.indexOf(DOUBLE_QUOTE, i);
+					if (quote === -1) i = end;
+					else {
+						i = quote + 1;
+						this.state = State.Normal;
+					}
+					break;
+				}
+				case State.DollarTag:
+					i = this.dollarTag(byte, i);
+					break;
+				case State.DollarBody:
+					if (this.tagMatched === 0) {
+						const dollar = chunk.indexOf(DOLLAR, i);
+						if (dollar === -1) i = end;
+						else {
+							i = dollar + 1;
+							this.tagMatched = 1;
+						}
+						break;
+					}
+					if (byte === this.tag[this.tagMatched]) {
+						this.tagMatched += 1;
+						if (this.tagMatched === this.tag.length) this.state = State.Normal;
+					} else this.tagMatched = byte === DOLLAR ? 1 : 0;
+					i += 1;
+					break;
+			}
+		}
+		this.stop = 'end-of-chunk';
+		return end;
+	}
+
+	/** One byte outside words, strings and comments. @returns false where the scan has to stop. */
+	private normal(byte: number, at: number): boolean {
+		if (byte === SPACE || (byte >= TAB && byte <= RETURN)) {
+			if ((byte === NEWLINE || byte === RETURN) && this.continuation === 'possible')
+				this.continuation = 'on next line';
+			return true;
+		}
+		if (byte === DASH) {
+			this.state = State.Dash;
+			return true;
+		}
+		if (byte === SLASH) {
+			this.state = State.Slash;
+			return true;
+		}
+		if (byte === BACKSLASH) {
+			this.stop = 'backslash';
+			return false;
+		}
+		const { continuation } = this;
+		this.continuation = 'none';
+		if (byte === SEMICOLON) {
+			if (this.parentheses === 0 && this.bodyDepth === 0) {
+				this.stop = 'end-of-statement';
+				return false;
+			}
+			return true;
+		}
+		this.mark(at);
+		if (wordBytes[byte] === 1) {
+			this.state = State.Word;
+			this.wordLength = 0;
+			this.pushWordByte(byte);
+			if (this.isLeadByte(byte)) this.skipByte = true;
+			return true;
+		}
+		if (byte === QUOTE) {
+			const escapes = !this.standardConformingStrings || continuation === 'on next line';
+			this.state = escapes ? State.EscapeString : State.String;
+		} else if (byte === DOUBLE_QUOTE) {
+			this.state = State.QuotedIdentifier;
+			this.lastWord = '';
+		} else if (byte === DOLLAR) {
+			this.state = State.DollarTag;
+			this.tag = [DOLLAR];
+		} else if (byte === OPEN) this.parentheses += 1;
+		else if (byte === CLOSE) this.parentheses = Math.max(0, this.parentheses - 1);
+		this.afterDot = byte === DOT;
+		return true;
+	}
+
+	private mark(at: number): void {
+		if (this.started) return;
+		this.started = true;
+		this.startedAt = at;
+	}
+
+	private notAComment(at: number): void {
+		this.state = State.Normal;
+		this.continuation = 'none';
+		this.afterDot = false;
+		// The dash or slash itself may lie in an earlier chunk. No statement starts with one, so losing it only
+		// changes which syntax error the server reports.
+		this.mark(at);
+	}
+
+	private blockComment(byte: number): void {
+		if (this.previous === STAR && byte === SLASH) {
+			this.commentDepth -= 1;
+			this.previous = 0;
+			if (this.commentDepth === 0) this.state = State.Normal;
+		} else if (this.previous === SLASH && byte === STAR) {
+			this.commentDepth += 1;
+			this.previous = 0;
+		} else this.previous = byte;
+	}
+
+	private endLineComment(): void {
+		this.state = State.Normal;
+		if (this.started || !this.onComment) return;
+		this.onComment(Buffer.from(this.comment).toString('latin1').trim());
+		this.comment.length = 0;
+	}
+
+	private dollarTag(byte: number, at: number): number {
+		if (byte === DOLLAR) {
+			this.tag.push(byte);
+			this.tagMatched = 0;
+			this.state = State.DollarBody;
+			return at + 1;
+		}
+		const kind = wordBytes[byte]!;
+		if (kind === 1 || (kind === 2 && this.tag.length > 1)) {
+			this.tag.push(byte);
+			return at + 1;
+		}
+		// Not a dollar quote after all (a parameter such as $1): what followed the dollar is an ordinary word.
+		this.wordLength = 0;
+		for (const letter of this.tag.slice(1)) this.pushWordByte(letter);
+		this.state = this.tag.length > 1 ? State.Word : State.Normal;
+		return at;
+	}
+
+	private isLeadByte(byte: number): boolean {
+		if (byte < 0x80 || this.secondBytes === 'none') return false;
+		return this.secondBytes === 'all' || byte < 0xa1 || byte > 0xdf;
+	}
+
+	private pushWordByte(byte: number): void {
+		if (this.wordLength < LONGEST_KEYWORD) this.word[this.wordLength] = byte;
+		this.wordLength += 1;
+	}
+
+	private wordIsE(): boolean {
+		return this.wordLength === 1 && (this.word[0]! | 0x20) === 0x65;
+	}
+
+	private endWord(): void {
+		const { afterDot } = this;
+		this.afterDot = false;
+		if (this.parentheses > 0) return;
+		const [first] = this.head;
+		const matters =
+			this.head.length < HEAD_WORDS || first === 'COPY' || this.bodyDepth > 0 || this.isRoutine();
+		if (!matters) return;
+		const length = Math.min(this.wordLength, LONGEST_KEYWORD);
+		const word = Buffer.from(this.word.buffer, 0, length).toString('latin1').toUpperCase();
+		if (this.head.length < HEAD_WORDS) this.head.push(word);
+		if (first === 'COPY' && word === 'STDIN' && this.lastWord === 'FROM') this.copiesFromStdin = true;
+		if (this.bodyDepth > 0 && !afterDot) {
+			if (word === 'CASE') this.bodyDepth += 1;
+			else if (word === 'END') this.bodyDepth -= 1;
+		} else if (word === 'ATOMIC' && this.lastWord === 'BEGIN' && this.isRoutine()) this.bodyDepth = 1;
+		this.lastWord = afterDot ? '' : word;
+	}
+
+	/** Whether the statement reads `CREATE [OR REPLACE] FUNCTION|PROCEDURE`, the only ones with a body in BEGIN ATOMIC. */
+	private isRoutine(): boolean {
+		const [create, second, third, fourth] = this.head;
+		if (create !== 'CREATE') return false;
+		const kind = second === 'OR' && third === 'REPLACE' ? fourth : second;
+		return kind === 'FUNCTION' || kind === 'PROCEDURE';
+	}
+}
