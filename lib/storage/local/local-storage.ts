@@ -53,9 +53,7 @@ class LocalStorage implements Storage {
 			return described(key, await lstat(path));
 		} catch (error) {
 			source.destroy();
-			throw error instanceof LifeboatError && error.code === 'ALREADY_EXISTS'
-				? this.exists(key, error)
-				: localError(error, join(this.folder, key));
+			throw this.putError(error, key);
 		}
 	}
 
@@ -156,6 +154,13 @@ class LocalStorage implements Storage {
 			`${folder} has ${bavail * bsize} bytes free, the backup needs ${size}`,
 			{ hint: 'Free space on that disk or choose a folder on another one. Nothing was written' },
 		);
+	}
+
+	private putError(error: unknown, key: string): unknown {
+		const path = join(this.folder, key);
+		if (!(error instanceof LifeboatError)) return localError(error, path);
+		if (error.code === 'ALREADY_EXISTS') return this.exists(key, error);
+		return error.code === 'WRITE_FAILED' ? localError(error.cause, path) : error;
 	}
 
 	private exists(key: string, cause?: unknown): LifeboatError {

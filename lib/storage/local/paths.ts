@@ -1,4 +1,4 @@
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { codeOf, LifeboatError } from '../../errors';
@@ -67,17 +67,37 @@ export async function refuseLinks(root: string, key: string): Promise<void> {
 /** Makes a folder and those above it, durably and only for the user n8n runs as. */
 export async function makeFolder(path: string): Promise<void> {
 	try {
-		const first = await mkdir(path, { recursive: true, mode: 0o700 });
-		if (first === undefined) return;
-		for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+		await makeMissing(path);
+	} catch (error) {
+		throw localError(error, path);
+	}
+}
+
+/** Level by level: what `mkdir` with `recursive` throws on a read-only file system is not the reason. */
+async function makeMissing(path: string): Promise<void> {
+	try {
+		await mkdir(path, { mode: 0o700 });
 	} catch (error) {
 		const code = codeOf(error);
-		if (code === 'EEXIST' || code === 'ENOTDIR') {
-			throw new LifeboatError('INVALID_KEY', `${path} cannot be a folder: a file has that name`, {
-				hint: 'Choose another folder or key',
-				cause: error,
-			});
+		if (code === 'ENOENT' && dirname(path) !== path) {
+			await makeMissing(dirname(path));
+			return makeMissing(path);
 		}
-		throw localError(error, path);
+		if ((code === 'EEXIST' || code === 'EROFS') && (await isFolder(path))) return;
+		if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+		throw new LifeboatError('INVALID_KEY', `${path} cannot be a folder: a file has that name`, {
+			hint: 'Choose another folder or key',
+			cause: error,
+		});
+	}
+	await syncFolder(dirname(path));
+}
+
+async function isFolder(path: string): Promise<boolean> {
+	try {
+		return (await stat(path)).isDirectory();
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return false;
+		throw error;
 	}
 }
