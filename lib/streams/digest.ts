@@ -19,7 +19,7 @@ export interface ExpectedDigest extends Digest {
  * Passes bytes through, unchanged, while it counts and hashes them.
  *
  * With `expected`, a stream that ends with another size or hash ends in an error (`CHECKSUM_MISMATCH`) instead of an
- * end: whatever reads it never sees it complete.
+ * end: whatever reads it never sees it complete. It fails as soon as there are too many bytes.
  */
 export class DigestStream extends Transform {
 	private readonly hash: Hash = createHash('sha256');
@@ -53,6 +53,11 @@ export class DigestStream extends Transform {
 
 	override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
 		this.size += chunk.length;
+		if (this.expected && this.size > this.expected.size) {
+			// At once: a small file that decompresses without end must not be read to its end.
+			callback(mismatch(this.expected, `more than ${this.expected.size} bytes`));
+			return;
+		}
 		this.hash.update(chunk);
 		callback(null, chunk);
 	}
@@ -61,13 +66,7 @@ export class DigestStream extends Transform {
 		const found = { size: this.size, sha256: this.hash.digest('hex') };
 		const { expected } = this;
 		if (expected && !sameDigest(expected, found)) {
-			callback(
-				new LifeboatError(
-					'CHECKSUM_MISMATCH',
-					`The ${expected.what} is damaged: expected ${describeDigest(expected)}, found ${describeDigest(found)}`,
-					{ hint: 'Do not use this copy. Take the same backup from another destination, or an older one' },
-				),
-			);
+			callback(mismatch(expected, describeDigest(found)));
 			return;
 		}
 		this.result = found;
@@ -78,6 +77,14 @@ export class DigestStream extends Transform {
 /** Whether both stand for the same bytes. */
 export function sameDigest(a: Digest, b: Digest): boolean {
 	return a.size === b.size && a.sha256 === b.sha256;
+}
+
+function mismatch(expected: ExpectedDigest, found: string): LifeboatError {
+	return new LifeboatError(
+		'CHECKSUM_MISMATCH',
+		`The ${expected.what} is damaged: expected ${describeDigest(expected)}, found ${found}`,
+		{ hint: 'Do not use this copy. Take the same backup from another destination, or an older one' },
+	);
 }
 
 function describeDigest(digest: Digest): string {
