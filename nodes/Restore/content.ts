@@ -6,7 +6,7 @@ import type { Manifest } from '../../lib/artifact/manifest';
 import { undoEncodings } from '../../lib/artifact/transform';
 import { decoderWith } from '../../lib/encryption/decoder';
 import { LifeboatError } from '../../lib/errors';
-import { verifyComplete } from '../../lib/verification';
+import { verifyComplete } from '../../lib/verification/verify';
 import { readArtifact } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';

@@ -1,7 +1,7 @@
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { decoderWith } from '../../lib/encryption/decoder';
-import { verifyComplete, verifyReadable, verifyStored } from '../../lib/verification';
+import { verifyComplete, verifyReadable, verifyStored } from '../../lib/verification/verify';
 import { readArtifact } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';

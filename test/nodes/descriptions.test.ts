@@ -5,6 +5,7 @@ import { before, describe, test } from 'node:test';
 
 import type { INodeProperties, INodeTypeDescription } from 'n8n-workflow';
 
+import { createAgeIdentity } from '../../lib/encryption/encryption';
 import packageJson from '../../package.json';
 
 import { testCredential } from './node-methods';
@@ -74,7 +75,7 @@ describe('what the editor shows', () => {
 
 	test('the credential test tells good keys from bad ones', async () => {
 		const identity = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';
-		const { createAgeIdentity } = await import('../../lib/encryption/encryption');
+		
 		const pair = await createAgeIdentity();
 		const result = async (data: Record<string, string>) =>
 			await testCredential('encrypt', 'lifeboatEncryptionApi', data);
