@@ -5,7 +5,7 @@ import type { RetentionPolicy } from './policy';
 import type { ZoneCalendar } from './zone-calendar';
 
 /** How many backups may be judged for this forecast in all: it must not cost more than the plan itself. */
-const BUDGET = 60_000;
+const BUDGET = 20_000;
 
 /** How many of the newest backups show the rhythm. */
 const SAMPLE = 11;

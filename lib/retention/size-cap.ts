@@ -26,13 +26,22 @@ export function chooseOverCap(
 			start: Date.parse(chains.startedAt(backup)),
 			at: Date.parse(backup.createdAt),
 		}))
-		.sort((a, b) => a.complete - b.complete || a.start - b.start || b.at - a.at);
-	for (const { backup } of order) {
-		if (total <= maxTotalBytes) break;
-		if (chains.neededBy(backup).some((each) => kept.has(each))) continue;
-		chosen.add(backup);
-		kept.delete(backup);
-		total -= backup.size;
+		.sort(
+			(a, b) =>
+				a.complete - b.complete || a.start - b.start || b.at - a.at || (a.backup.key < b.backup.key ? 1 : -1),
+		)
+		.map(({ backup }) => backup);
+	// Once is enough unless a backup is dated before, or at the moment of, the one that it needs.
+	for (let found = true; found;) {
+		found = false;
+		for (const backup of order) {
+			if (total <= maxTotalBytes) break;
+			if (chosen.has(backup) || chains.neededBy(backup).some((each) => kept.has(each))) continue;
+			chosen.add(backup);
+			kept.delete(backup);
+			total -= backup.size;
+			found = true;
+		}
 	}
 	return chosen;
 }
