@@ -30,6 +30,8 @@ export interface ConnectOptions {
 	applicationName?: string;
 	/** How long a connection may take to be ready, in ms. */
 	timeoutMs?: number;
+	/** Is filled with what the server says of itself (ParameterStatus), such as `server_version`. */
+	parameters?: Map<string, string>;
 }
 
 /** The parts of `pg` that its types leave out and the wire work needs. */
@@ -81,7 +83,7 @@ export async function connectPostgres(
 async function connectOnce(
 	connection: PostgresConnection,
 	ssl: false | ConnectionOptions,
-	{ signal, applicationName = 'n8n-nodes-lifeboat', timeoutMs = 30_000 }: ConnectOptions,
+	{ signal, applicationName = 'n8n-nodes-lifeboat', timeoutMs = 30_000, parameters }: ConnectOptions,
 ): Promise<Client> {
 	if (signal?.aborted) throw postgresError(signal.reason, connecting(connection));
 	const config: ClientConfig = {
@@ -101,12 +103,17 @@ async function connectOnce(
 	const client = new Client(config);
 	// Without a listener a connection that breaks would end the whole process; the next query reports it.
 	client.on('error', () => undefined);
-	const abort = () => {
+	const drop = (reason?: unknown) => {
 		if (backendOf(client).processID) void cancelQuery(connection, ssl, client);
-		wireOf(client).stream.destroy(signal?.reason instanceof Error ? signal.reason : undefined);
+		wireOf(client).stream.destroy(reason instanceof Error ? reason : undefined);
 	};
+	drops.set(client, drop);
+	const abort = () => drop(signal?.reason);
 	signal?.addEventListener('abort', abort, { once: true });
 	client.once('end', () => signal?.removeEventListener('abort', abort));
+	wireOf(client).on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+		parameters?.set(status.parameterName, status.parameterValue);
+	});
 	try {
 		await client.connect();
 		return client;
@@ -116,6 +123,13 @@ async function connectOnce(
 			? postgresError(signal.reason, connecting(connection))
 			: connectError(error, connection);
 	}
+}
+
+const drops = new WeakMap<Client, (reason?: unknown) => void>();
+
+/** Ends a connection in the middle of whatever it does: what runs on the server is cancelled, the socket destroyed. */
+export function dropConnection(client: Client): void {
+	drops.get(client)?.();
 }
 
 /**

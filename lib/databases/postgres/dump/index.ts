@@ -1,0 +1,2 @@
+export { preparePostgresDump } from './prepare';
+export type { PostgresDumpOptions } from './options';

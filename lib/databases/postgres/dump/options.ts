@@ -1,0 +1,53 @@
+/** What of a database is dumped, and how. */
+export interface PostgresDumpOptions {
+	/** How long to wait for a table that another session has locked, in ms; 0: for ever. Default 30 s. */
+	lockTimeoutMs?: number;
+	/** How long one statement (the reading of one table, for instance) may take, in ms. Default: any time. */
+	statementTimeoutMs?: number;
+	/** Patterns as `pg_dump --schema` takes them. */
+	schemas?: string[];
+	excludeSchemas?: string[];
+	/** Patterns as `pg_dump --table` takes them. */
+	tables?: string[];
+	excludeTables?: string[];
+	/** Tables that are kept without their rows. Patterns as `pg_dump --exclude-table-data` takes them. */
+	excludeTableData?: string[];
+	schemaOnly?: boolean;
+	dataOnly?: boolean;
+	noOwner?: boolean;
+	noPrivileges?: boolean;
+	/** Drop the objects before they are created. */
+	clean?: boolean;
+	/** With `clean`: don't fail at objects that aren't there. */
+	ifExists?: boolean;
+	/** Default: as pg_dump, with a whole database but not with a choice of schemas or tables. */
+	largeObjects?: boolean;
+	/** Name the host in the manifest. */
+	includeHost?: boolean;
+}
+
+export const defaultLockTimeoutMs = 30_000;
+
+/** The arguments of pg_dump. Values are joined to their options, so that none is taken for an option. */
+export function pgDumpArguments(options: PostgresDumpOptions, encoding: string): string[] {
+	const each = (option: string, values: string[] = []) => values.map((value) => `${option}=${value}`);
+	const flag = (option: string, on: boolean | undefined) => (on ? [option] : []);
+	return [
+		// With the names of the columns, the cursors that pg_dump opens say which it wants.
+		'--column-inserts',
+		`--encoding=${encoding}`,
+		...each('--schema', options.schemas),
+		...each('--exclude-schema', options.excludeSchemas),
+		...each('--table', options.tables),
+		...each('--exclude-table', options.excludeTables),
+		...each('--exclude-table-data', options.excludeTableData),
+		...flag('--schema-only', options.schemaOnly),
+		...flag('--data-only', options.dataOnly),
+		...flag('--no-owner', options.noOwner),
+		...flag('--no-privileges', options.noPrivileges),
+		...flag('--clean', options.clean),
+		...flag('--if-exists', options.clean && options.ifExists),
+		...flag('--large-objects', options.largeObjects === true),
+		...flag('--no-large-objects', options.largeObjects === false),
+	];
+}

@@ -1,0 +1,78 @@
+import { LifeboatError } from '../../../errors';
+import type { Dump, EngineContext } from '../../engine';
+import { connectPostgres, type PostgresConnection } from '../connection';
+import { postgresError } from '../errors';
+
+import type { PostgresDumpOptions } from './options';
+import { pgDumpMajor } from './pg-dump-thread';
+import { startPlainDump } from './plain-dump';
+
+/** The oldest server that the built-in pg_dump can read. */
+const oldestVersion = 9.2;
+
+/** Encodings that don't convert to UTF-8: the server can't, or keeps bytes without knowing what they mean. */
+const unconvertible = new Set(['SQL_ASCII', 'MULE_INTERNAL']);
+
+/**
+ * Connects, and checks that the server can be dumped.
+ *
+ * @throws LifeboatError as `connectPostgres`; `SERVER_TOO_NEW`, `SERVER_TOO_OLD`, `OPTIONS_CONFLICT`.
+ */
+export async function preparePostgresDump(
+	connection: PostgresConnection,
+	options: PostgresDumpOptions,
+	context: EngineContext = {},
+): Promise<Dump> {
+	if (options.schemaOnly && options.dataOnly) {
+		throw new LifeboatError('OPTIONS_CONFLICT', 'A dump can’t be both schema only and data only', {
+			hint: 'Switch one of the two options off',
+		});
+	}
+	const parameters = new Map<string, string>();
+	const client = await connectPostgres(connection, { signal: context.signal, parameters });
+	try {
+		// What pg_dump itself goes by.
+		const serverVersion = parameters.get('server_version') ?? '';
+		assertVersion(serverVersion, connection);
+		const { rows } = await client
+			.query<{ server_encoding: string }>('SHOW server_encoding')
+			.catch((error: unknown) => {
+				throw postgresError(error, `looking at database ${connection.database}`);
+			});
+		const serverEncoding = rows[0]!.server_encoding;
+		const encoding = unconvertible.has(serverEncoding) ? serverEncoding : 'UTF8';
+		return {
+			source: {
+				type: 'database',
+				engine: 'postgresql',
+				serverVersion,
+				database: connection.database,
+				...(options.includeHost ? { host: connection.host } : {}),
+			},
+			format: 'plain-sql',
+			extension: '.sql',
+			start: async (signal = context.signal) =>
+				startPlainDump(connection, options, encoding, { ...context, signal }),
+		};
+	} finally {
+		await client.end();
+	}
+}
+
+function assertVersion(version: string, { database }: PostgresConnection): void {
+	const number = Number.parseFloat(version);
+	if (Math.trunc(number) > pgDumpMajor) {
+		throw new LifeboatError(
+			'SERVER_TOO_NEW',
+			`The server of database ${database} is PostgreSQL ${version}; this version of Lifeboat dumps servers up to ${pgDumpMajor}`,
+			{ hint: 'Update n8n-nodes-lifeboat, or use a pg_dump of that version' },
+		);
+	}
+	if (!(number >= oldestVersion)) {
+		throw new LifeboatError(
+			'SERVER_TOO_OLD',
+			`The server of database ${database} is PostgreSQL ${version}; Lifeboat dumps servers from ${oldestVersion} on`,
+			{ hint: 'Use the pg_dump of that server' },
+		);
+	}
+}
