@@ -2,6 +2,7 @@ import type { ByteQueue } from './byte-queue';
 import { ChunkReader } from './chunk-reader';
 import { decompress } from './compression';
 import { copyRows } from './copy-text';
+import { drain } from './drain';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, damaged, describeEntry } from './format';
 import type {
 	ArchiveCompression,
@@ -78,7 +79,7 @@ function openTable(
 	return {
 		block,
 		async finish() {
-			if (!isTouched) await drain(entry.copyStmt ? block.rows() : content());
+			if (!isTouched) await (entry.copyStmt ? drain(block.rows()) : drain(content()));
 			await chunks.skip();
 		},
 	};
@@ -152,9 +153,4 @@ async function openLargeObject(
 			await chunks.skip();
 		},
 	};
-}
-
-async function drain(iterable: AsyncIterable<unknown>): Promise<void> {
-	const iterator = iterable[Symbol.asyncIterator]();
-	while (!(await iterator.next()).done);
 }

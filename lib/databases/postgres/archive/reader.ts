@@ -27,6 +27,9 @@ export async function readArchive(
 		let started = false;
 		return {
 			toc,
+			get position() {
+				return queue.offset;
+			},
 			blocks() {
 				if (started) throw new TypeError('The data blocks of an archive can be read once');
 				started = true;

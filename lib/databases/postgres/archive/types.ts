@@ -127,6 +127,8 @@ export interface ReadArchiveOptions {
 /** An archive that is being read, forward only. */
 export interface ArchiveReader {
 	readonly toc: ArchiveToc;
+	/** Bytes of the archive that were read so far; its size, once `blocks` has ended. */
+	readonly position: number;
 	/**
 	 * The data blocks in file order; once. Taking the next one decodes the one before if it was not touched, and passes over the
 	 * rest of one that was left half-way. After the last one it has made sure that every entry with data had its block, and that
@@ -163,9 +165,12 @@ export interface WriteArchiveOptions {
 	signal?: AbortSignal;
 }
 
-/** The semantics of pg_restore's options. Names are exact, no patterns; a table is a name without schema, as there. */
+/**
+ * The semantics of pg_restore's options. Names are exact, no patterns; a table is a name without schema, as there. An empty list
+ * of names is as good as none.
+ */
 export interface EntrySelection {
-	/** `-n` */
+	/** `-n`: what lies in these schemas, but not CREATE SCHEMA itself, as there. */
 	schemas?: readonly string[];
 	/** `-N` */
 	excludeSchemas?: readonly string[];

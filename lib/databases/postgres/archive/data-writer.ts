@@ -1,0 +1,125 @@
+import { Readable } from 'node:stream';
+
+import { LifeboatError } from '../../../errors';
+import { chain } from '../../../streams/chain';
+
+import { compressor } from './compression';
+import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, COPY_END, describeEntry } from './format';
+import { encodeInt } from './toc-writer';
+import type { WrittenFormat } from './toc-writer';
+import type { ByteSource, DataSource, EntryData, TocEntry } from './types';
+
+/** Small pieces are joined up to this size before they become a chunk of the archive. */
+const CHUNK_BYTES = 64 * 1024;
+
+const end = encodeInt(0);
+
+/** A data block that was asked for. */
+export interface PreparedBlock {
+	bytes(): AsyncGenerator<Buffer, void, undefined>;
+	/** Releases the sources of a block that is not going to be written. */
+	destroy(): void;
+}
+
+/** Opens the data of an entry; it starts to be read and compressed, as far as the buffers go. */
+export async function prepareBlock(
+	entry: TocEntry,
+	data: DataSource,
+	format: WrittenFormat,
+	signal: AbortSignal,
+): Promise<PreparedBlock> {
+	const content = await data(entry, signal);
+	const isLargeObjects = content.kind === 'large-objects';
+	if (isLargeObjects !== (entry.desc === 'BLOBS')) {
+		destroy(sourceOf(content));
+		throw new LifeboatError('INVALID_OPTION', `${describeEntry(entry)} was given data of the wrong kind`);
+	}
+	const header = Buffer.concat([
+		Buffer.of(isLargeObjects ? BLOCK_LARGE_OBJECTS : BLOCK_DATA),
+		encodeInt(entry.dumpId),
+	]);
+	if (content.kind === 'large-objects') {
+		return {
+			async *bytes() {
+				yield header;
+				yield* largeObjects(content.objects, format, signal);
+			},
+			destroy: () => destroy(content.objects),
+		};
+	}
+	const source = content.kind === 'rows' ? withEndMarker(content.rows) : content.content;
+	const compressed = compress(source, format, signal);
+	return {
+		async *bytes() {
+			yield header;
+			yield* chunks(compressed);
+		},
+		destroy() {
+			compressed.destroy();
+			destroy(sourceOf(content));
+		},
+	};
+}
+
+async function* largeObjects(
+	objects: Extract<EntryData, { kind: 'large-objects' }>['objects'],
+	format: WrittenFormat,
+	signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+	for await (const { oid, content } of objects) {
+		if (!Number.isInteger(oid) || oid <= 0 || oid > 0xffffffff) {
+			throw new LifeboatError('INVALID_OPTION', `${oid} is no number of a large object`);
+		}
+		// OIDs are unsigned, but written as C's int.
+		yield encodeInt(oid | 0);
+		yield* chunks(compress(content, format, signal));
+	}
+	yield end;
+}
+
+function compress(source: ByteSource, { compression, level }: WrittenFormat, signal: AbortSignal): Readable {
+	const bytes = source instanceof Readable ? source : Readable.from(source, { objectMode: false });
+	const transforms = compression === 'gzip' || compression === 'zstd' ? [compressor(compression, level)] : [];
+	const compressed = chain(bytes, transforms, signal);
+	// Its reader learns of the failure; until there is one, it must not end the process.
+	compressed.on('error', () => undefined);
+	return compressed;
+}
+
+/** Each piece with its length before it, then the length 0. */
+async function* chunks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+	let small: Buffer[] = [];
+	let size = 0;
+	const chunk = (pieces: Buffer[], length: number) => Buffer.concat([encodeInt(length), ...pieces]);
+	for await (const bytes of source) {
+		small.push(bytes);
+		size += bytes.length;
+		if (size < CHUNK_BYTES) continue;
+		yield chunk(small, size);
+		small = [];
+		size = 0;
+	}
+	yield size > 0 ? Buffer.concat([chunk(small, size), end]) : end;
+}
+
+async function* withEndMarker(rows: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
+	let isComplete = true;
+	for await (const bytes of rows) {
+		if (bytes.length > 0) isComplete = bytes.at(-1) === 0x0a;
+		yield bytes;
+	}
+	if (!isComplete) throw new LifeboatError('INVALID_OPTION', 'COPY text ended in the middle of a row');
+	yield Buffer.from(COPY_END, 'latin1');
+}
+
+function sourceOf(data: EntryData): AsyncIterable<unknown> {
+	if (data.kind === 'rows') return data.rows;
+	return data.kind === 'content' ? data.content : data.objects;
+}
+
+function destroy(source: AsyncIterable<unknown>): void {
+	if (source instanceof Readable) {
+		source.on('error', () => undefined);
+		source.destroy();
+	}
+}
