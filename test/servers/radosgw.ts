@@ -32,6 +32,8 @@ export interface RadosgwServer {
 	readonly client: S3Client;
 	/** Makes an empty bucket and returns the settings for it. */
 	bucket(name?: string, options?: { objectLock?: boolean }): Promise<S3ServerSettings>;
+	/** Makes another user, who owns no bucket. */
+	user(): Promise<{ accessKeyId: string; secretAccessKey: string }>;
 	/** For `aws` and its kin. */
 	env(): NodeJS.ProcessEnv;
 	/** Ends the servers and removes all they stored. */
@@ -65,6 +67,13 @@ export async function startRadosgw({ tls }: RadosgwOptions = {}): Promise<Radosg
 					new CreateBucketCommand({ Bucket: name, ...(objectLock && { ObjectLockEnabledForBucket: true }) }),
 				);
 				return { ...settings, bucket: name };
+			},
+			async user() {
+				const name = `user${randomUUID().slice(0, 8)}`;
+				const other = { accessKeyId: name.toUpperCase(), secretAccessKey: `secret-of-${name}` };
+				const admin = ['-c', join(folder, 'ceph.conf'), 'user', 'create', `--uid=${name}`];
+				await runCommand('radosgw-admin', [...admin, `--display-name=${name}`, ...keys(other)]);
+				return other;
 			},
 			env: () => ({
 				...process.env,

@@ -1,4 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 
 import { LifeboatError } from '../../errors';
 
@@ -14,6 +16,10 @@ export interface S3Target {
 	readonly conditionalCompletion: boolean;
 	/** All parts of an upload but the last must have the same size (Cloudflare R2). */
 	readonly equalParts: boolean;
+	/** Milliseconds without a byte after which a connection counts as dead. */
+	readonly timeout: number;
+	/** Milliseconds for which an outage in the middle of a transfer is bridged. */
+	readonly patience: number;
 }
 
 /** Opens no connection yet. @throws LifeboatError `INVALID_OPTION` for an endpoint that is no address. */
@@ -22,17 +28,25 @@ export function s3Target(settings: S3Settings): S3Target {
 	const host = endpoint?.host ?? '';
 	const isAmazon = !endpoint || /(^|\.)amazonaws\.com(\.cn)?$/.test(host);
 	const isCloudflare = host.endsWith('.r2.cloudflarestorage.com');
+	const timeout = settings.timeout ?? 60_000;
 	const region = settings.region.trim() || 'us-east-1';
 	return {
-		client: createClient(settings, region, endpoint),
+		client: createClient(settings, region, endpoint, timeout),
 		bucket: settings.bucket,
 		description: `bucket ${settings.bucket} at ${endpoint ? host : `Amazon S3 in ${region}`}`,
 		conditionalCompletion: isAmazon || isCloudflare,
 		equalParts: isCloudflare,
+		timeout,
+		patience: settings.patience ?? 120_000,
 	};
 }
 
-function createClient(settings: S3Settings, region: string, endpoint: URL | undefined): S3Client {
+function createClient(
+	settings: S3Settings,
+	region: string,
+	endpoint: URL | undefined,
+	timeout: number,
+): S3Client {
 	const { accessKeyId, secretAccessKey, sessionToken, forcePathStyle, ignoreTlsErrors, ca } = settings;
 	const agent = { keepAlive: true, maxSockets: 64 };
 	return new S3Client({
@@ -43,15 +57,19 @@ function createClient(settings: S3Settings, region: string, endpoint: URL | unde
 		// Only Amazon's own service understands the checksum trailers that are added otherwise; others answer 411 or 501.
 		requestChecksumCalculation: 'WHEN_REQUIRED',
 		responseChecksumValidation: 'WHEN_REQUIRED',
+		// Services that don't know `Expect: 100-continue` would delay each part by seconds.
+		expectContinueHeader: false,
 		followRegionRedirects: true,
 		// Exponential backoff with jitter, for what may be retried.
 		retryMode: 'standard',
 		maxAttempts: 5,
 		requestHandler: {
-			connectionTimeout: 10_000,
-			socketTimeout: 120_000,
-			httpAgent: agent,
-			httpsAgent: { ...agent, ...(ca && { ca }), rejectUnauthorized: !ignoreTlsErrors },
+			connectionTimeout: Math.min(10_000, timeout),
+			// Also while a service puts a large upload together, which may take minutes without a byte.
+			socketTimeout: 5 * timeout,
+			// Agents, not their options: with these the SDK takes another agent, that knows no CA, for large bodies.
+			httpAgent: new HttpAgent(agent),
+			httpsAgent: new HttpsAgent({ ...agent, ...(ca && { ca }), rejectUnauthorized: !ignoreTlsErrors }),
 		},
 	});
 }

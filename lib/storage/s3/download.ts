@@ -7,10 +7,8 @@ import { ExactLength } from '../../streams/exact-length';
 import type { GetOptions } from '../storage';
 
 import type { S3Target } from './client';
-import { hasStatus, s3Error } from './errors';
-
-/** Milliseconds without a byte after which a connection counts as dead. */
-const IDLE = 60_000;
+import { hasStatus, isConnectionError, s3Error } from './errors';
+import { persist } from './persist';
 
 /** How often in a row a download is taken up again without a byte in between. */
 const ATTEMPTS = 5;
@@ -57,52 +55,52 @@ export async function download(
 	return result;
 
 	async function* read(stop: AbortSignal): AsyncGenerator<Buffer> {
-		let body = bodyOf(first);
 		let received = 0;
+		let body: Readable | undefined = bodyOf(first);
 		for (let attempt = 1; ; attempt += 1) {
 			try {
-				for await (const chunk of chunks(body, stop)) {
+				body ??= bodyOf(
+					await persist(target.patience, stop, () =>
+						request(begin + received, begin + length - 1, first.ETag),
+					),
+				);
+				for await (const chunk of chunks(body, target.timeout, stop)) {
 					attempt = 1;
 					received += chunk.length;
 					yield chunk;
 				}
+				// An end that comes too early is a cut connection; one too late is found by who counts.
 				if (received >= length) return;
+				throw Object.assign(new Error('ended early'), { code: 'ECONNRESET' });
 			} catch (error) {
-				if (stop.aborted || attempt > ATTEMPTS) throw s3Error(error, `Downloading ${what}`);
+				if (hasStatus(error, 412)) throw replaced(what, error);
+				if (stop.aborted || attempt >= ATTEMPTS || !isConnectionError(error)) {
+					throw s3Error(error, `Downloading ${what}`);
+				}
 			} finally {
-				body.destroy();
+				body?.destroy();
+				body = undefined;
 			}
-			if (attempt > ATTEMPTS) {
-				throw new LifeboatError(
-					'CONNECTION_FAILED',
-					`The download of ${what} ended after ${received} bytes`,
-					{
-						hint: 'The connection is cut again and again. Check the network, then run the node again',
-					},
-				);
-			}
-			await sleep(Math.random() * Math.min(10_000, 200 * 2 ** attempt), undefined, { signal: stop });
-			try {
-				body = bodyOf(await request(begin + received, begin + length - 1, first.ETag));
-			} catch (error) {
-				if (!hasStatus(error, 412)) throw s3Error(error, `Downloading ${what}`);
-				throw new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-					hint: 'Run the node again',
-					cause: error,
-				});
-			}
+			await sleep(Math.random() * 100 * 2 ** attempt, undefined, { signal: stop });
 		}
 	}
 }
 
+function replaced(what: string, cause: unknown): LifeboatError {
+	return new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
+		hint: 'Run the node again',
+		cause,
+	});
+}
+
 /** The chunks of a body; it is destroyed when nothing comes for a while, though not while nobody asks for more. */
-async function* chunks(body: Readable, stop: AbortSignal): AsyncGenerator<Buffer> {
+async function* chunks(body: Readable, timeout: number, stop: AbortSignal): AsyncGenerator<Buffer> {
 	let waiting = true;
 	const onStop = () => body.destroy();
 	stop.addEventListener('abort', onStop, { once: true });
 	const timer = setTimeout(() => {
 		if (waiting) body.destroy(Object.assign(new Error('The server sends nothing'), { code: 'ETIMEDOUT' }));
-	}, IDLE);
+	}, timeout);
 	try {
 		for await (const chunk of body as AsyncIterable<Buffer>) {
 			waiting = false;

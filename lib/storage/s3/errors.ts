@@ -136,6 +136,11 @@ export function hasStatus(error: unknown, status: number): boolean {
 	return error instanceof S3ServiceException && error.$metadata.httpStatusCode === status;
 }
 
+/** Whether the connection failed, though not for its certificate. */
+export function isConnectionError(error: unknown): boolean {
+	return networkProblem(error) !== undefined && !isTlsError(error);
+}
+
 /** Whether the service does not know what was asked of it. */
 export function isNotImplemented(error: unknown): boolean {
 	return hasStatus(error, 501) || (error instanceof S3ServiceException && error.name === 'NotImplemented');

@@ -15,6 +15,7 @@ import { LifeboatError } from '../../errors';
 import type { S3Target } from './client';
 import { isMissing } from './errors';
 import { MAX_PARTS, partsInFlight, type PartReader, type PartSizes } from './parts';
+import { persist } from './persist';
 
 /** What all parts of an upload share. */
 export interface UploadRequest {
@@ -72,9 +73,11 @@ export async function sendParts(
 	let size = 0;
 
 	const send = async (PartNumber: number, Body: Buffer): Promise<void> => {
-		const { ETag } = await target.client.send(
-			new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length }),
-			{ abortSignal: stop },
+		const { ETag } = await persist(target.patience, stop, () =>
+			target.client.send(
+				new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length }),
+				{ abortSignal: stop },
+			),
 		);
 		parts.push({ PartNumber, ETag });
 	};
@@ -132,12 +135,14 @@ export async function completeUpload(
 	ifNoneMatch: boolean,
 	signal: AbortSignal,
 ): Promise<void> {
-	await target.client.send(
-		new CompleteMultipartUploadCommand({
-			...{ Bucket: target.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts: parts } },
-			...(ifNoneMatch && { IfNoneMatch: '*' }),
-		}),
-		{ abortSignal: signal },
+	await persist(target.patience, signal, () =>
+		target.client.send(
+			new CompleteMultipartUploadCommand({
+				...{ Bucket: target.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts: parts } },
+				...(ifNoneMatch && { IfNoneMatch: '*' }),
+			}),
+			{ abortSignal: signal },
+		),
 	);
 }
 

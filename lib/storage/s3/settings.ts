@@ -13,4 +13,8 @@ export interface S3Settings {
 	ignoreTlsErrors?: boolean;
 	/** PEM of a certificate authority of one's own. */
 	ca?: string;
+	/** Milliseconds without a byte after which a connection counts as dead; 60,000 unless given. */
+	timeout?: number;
+	/** Milliseconds for which an outage in the middle of a transfer is bridged; 120,000 unless given. */
+	patience?: number;
 }

@@ -1,0 +1,31 @@
+/** Uploads or downloads much and prints by how many MiB the process grew at most. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+import { s3Storage, type S3Settings } from '../../../../lib/storage/s3/s3-storage';
+
+const [settings, what, bytes] = JSON.parse(process.argv[2]!) as [S3Settings, 'upload' | 'download', number];
+const storage = s3Storage(settings);
+const chunk = Buffer.alloc(1024 * 1024, 'x');
+
+function* content(size: number): Generator<Buffer> {
+	for (let sent = 0; sent < size; sent += chunk.length) yield chunk;
+}
+
+async function swallow(source: AsyncIterable<Buffer>): Promise<void> {
+	for await (const piece of source) void piece;
+}
+
+void (async () => {
+	// The code that is loaded on first use is not what is measured.
+	await storage.put('warm', Readable.from(content(1_000_000)), { ifExists: 'replace' });
+	await pipeline(await storage.get('warm'), swallow);
+	const before = process.memoryUsage.rss();
+	let most = before;
+	const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 10);
+	if (what === 'upload') await storage.put('large', Readable.from(content(bytes)));
+	else await pipeline(await storage.get('large'), swallow);
+	clearInterval(timer);
+	await storage.close();
+	console.log(Math.round((most - before) / 1024 / 1024));
+})();
