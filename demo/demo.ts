@@ -10,19 +10,10 @@ import { N8nClient, type Execution } from '../test/servers/n8n-client';
 import { Cleanup } from './cleanup';
 import { differences, fingerprintDatabase, fingerprintFolder } from './fingerprints';
 import { count, during, heading, say, seconds, size } from './progress';
+import { scheduleIn } from './schedule';
 import { readSettings, usage, type DemoSettings } from './settings';
 import { createCredentials, loseDatabase, makeFolders, openN8n, openShop } from './stage';
 import { adjust, readWorkflow, type Adjustments } from './workflow-files';
-
-/** The trigger's own cron field, so that the schedule itself starts the backup, only sooner than at two o'clock. */
-function inSeconds(wait: number): {
-	at: Date;
-	rule: { interval: Array<{ field: string; expression: string }> };
-} {
-	const at = new Date(Math.ceil(Date.now() / 1000) * 1000 + wait * 1000);
-	const expression = `${at.getUTCSeconds()} ${at.getUTCMinutes()} ${at.getUTCHours()} * * *`;
-	return { at, rule: { interval: [{ field: 'cronExpression', expression }] } };
-}
 
 async function demo({ sql, s3 }: DemoSettings, cleanup: Cleanup, signal: AbortSignal): Promise<boolean> {
 	heading(sql ? `PostgreSQL, filled from ${sql}` : 'PostgreSQL with a sample shop, and a folder of uploads');
@@ -44,7 +35,7 @@ async function demo({ sql, s3 }: DemoSettings, cleanup: Cleanup, signal: AbortSi
 	);
 	const client = await n8n.login();
 	const keys = await createCredentials(client, shop, s3);
-	const schedule = inSeconds(5);
+	const schedule = scheduleIn(5);
 	const adjustments: Adjustments = {
 		uploads: folders.uploads,
 		storage: s3 ? { storage: 's3', bucket: s3.bucket } : { storage: 'local', folder: folders.backups },

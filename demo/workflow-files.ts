@@ -30,7 +30,7 @@ export function adjust(
 ): WorkflowFile {
 	const change = (node: INode): INode => {
 		const changed: INodeParameters = { ...node.parameters };
-		if (Array.isArray(changed.paths) && changed.paths.length > 0) changed.paths = [uploads];
+		if (Array.isArray(changed.paths) && changed.paths.length > 0) changed.paths = [`${uploads}/**`];
 		if (changed.targetFolder !== undefined) changed.targetFolder = uploads;
 		if (changed.folder !== undefined) {
 			delete changed.folder;
