@@ -119,7 +119,9 @@ export async function inspectContents(client: Client): Promise<DatabaseContents>
 export function summarizeContents(objects: readonly DatabaseObject[]): string {
 	const kinds = new Map<string, string[]>();
 	for (const { kind, name } of objects) kinds.set(kind, [...(kinds.get(kind) ?? []), name]);
-	const parts = [...kinds].slice(0, 4).map(([kind, names]) => {
+	// Tables say most.
+	const listedKinds = [...kinds].toSorted(([a], [b]) => Number(b === 'table') - Number(a === 'table'));
+	const parts = listedKinds.slice(0, 4).map(([kind, names]) => {
 		if (kind === 'large objects') return `${names[0]} large objects`;
 		const listed = names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
 		return `${names.length} × ${kind} (${listed})`;

@@ -89,6 +89,8 @@ async function restoreOver(
 ): Promise<RestoreReport> {
 	const doing = `restoring database ${database}`;
 	const source = await open(context.signal);
+	// Whoever reads the source is told; while nobody does, its failure must not end the process.
+	source.on('error', () => undefined);
 	const stopReading = () => source.destroy(asError(context.signal?.reason));
 	context.signal?.addEventListener('abort', stopReading, { once: true });
 	try {
