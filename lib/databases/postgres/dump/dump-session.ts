@@ -92,7 +92,7 @@ export class DumpSession {
 		const { lockTimeoutMs, statementTimeoutMs } = this.settings;
 		if (sql === 'SET lock_timeout = 0') return `SET lock_timeout = ${lockTimeoutMs}`;
 		if (sql === 'SET statement_timeout = 0') return `SET statement_timeout = ${statementTimeoutMs}`;
-		return withoutAttributeVersions(sql);
+		return withPortableAnswers(sql);
 	}
 
 	private async forward(request: Buffer, sql?: string): Promise<Buffer> {
@@ -176,15 +176,20 @@ export class DumpSession {
 	}
 }
 
-/**
- * Servers of the minor releases of November 2026 and later keep a counter called `pg_attver` among the options of columns. It is
- * theirs alone: another server refuses it as an option, so pg_dump must not see it.
- */
-function withoutAttributeVersions(sql: string): string {
-	return sql.replace(
+/** pg_dump's questions, where the answers of some servers would make it write what those servers don't take back. */
+const replacements: [asked: string, instead: string][] = [
+	// Servers of the minor releases of November 2026 and later keep a counter called `pg_attver` among the options of columns.
+	// It is theirs alone: another server refuses it as an option.
+	[
 		"array_to_string(a.attoptions, ', ')",
 		"array_to_string(ARRAY(SELECT o FROM pg_catalog.unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%'), ', ')",
-	);
+	],
+	// Asked of servers before 16, which don't know the option that pg_dump adds then to each subscription.
+	["'t' AS subrunasowner", "'f' AS subrunasowner"],
+];
+
+function withPortableAnswers(sql: string): string {
+	return replacements.reduce((text, [asked, instead]) => text.replace(asked, () => instead), sql);
 }
 
 function describe({ schema, name }: RowCursor): string {

@@ -31,6 +31,8 @@ export function startPgDump(
 		workerData,
 		transferList: [port2],
 	});
+	// A failure reaches whoever iterates; afterwards it must not end the process.
+	worker.on('error', () => undefined);
 	const events = on(worker, 'message', { signal, close: ['exit'] });
 	return {
 		messages: {

@@ -13,9 +13,6 @@ import { dumpError, LockWatch } from './failures';
 import { defaultLockTimeoutMs, pgDumpArguments, type PostgresDumpOptions } from './options';
 import { startPgDump } from './pg-dump-thread';
 
-/** A chunk of the stream is at least this long, unless the database has to be waited for. */
-const chunkSize = 256 * 1024;
-
 /**
  * Starts a dump as plain SQL. Nothing of it is kept in memory but what is on its way.
  *
@@ -30,21 +27,26 @@ export async function startPlainDump(
 	{ signal, onProgress }: EngineContext,
 ): Promise<Production> {
 	const parameters = new Map<string, string>();
-	const client = await connectPostgres(connection, { signal, parameters });
+	const stop = new AbortController();
+	const stopped = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+	const client = await connectPostgres(connection, { signal: stopped, parameters });
 	const lockTimeoutMs = options.lockTimeoutMs ?? defaultLockTimeoutMs;
 	const statementTimeoutMs = options.statementTimeoutMs ?? 0;
 	const session = new DumpSession(client, { lockTimeoutMs, statementTimeoutMs }, onProgress);
 	const ending: Ending = { trailer: Buffer.alloc(0), complete: false };
-	const text = run(client, session, ending, {
-		connection,
-		options,
-		encoding,
-		parameters,
-		signal,
-		lockTimeoutMs,
+	const settings = { connection, options, encoding, parameters, signal: stopped, lockTimeoutMs };
+	const stream = Readable.from(run(client, session, ending, settings), {
+		objectMode: false,
+		highWaterMark: 1024 * 1024,
 	});
+	// A generator can't be left while it waits for the server: whoever destroys the stream ends that wait, too.
+	const destroy = stream._destroy.bind(stream);
+	stream._destroy = (error, callback) => {
+		stop.abort();
+		destroy(error, callback);
+	};
 	return {
-		stream: Readable.from(text, { objectMode: false, highWaterMark: 4 * chunkSize }),
+		stream,
 		async finish() {
 			if (!ending.complete) throw incomplete('its end was not reached');
 			session.assertComplete();
@@ -64,7 +66,7 @@ interface Run {
 	options: PostgresDumpOptions;
 	encoding: string;
 	parameters: ReadonlyMap<string, string>;
-	signal: AbortSignal | undefined;
+	signal: AbortSignal;
 	lockTimeoutMs: number;
 }
 
@@ -107,7 +109,7 @@ async function* run(
 		await client.end();
 		ending.complete = true;
 	} catch (error) {
-		if (signal?.aborted) throw postgresError(signal.reason, doing);
+		if (signal.aborted) throw postgresError(signal.reason, doing);
 		throw error instanceof LifeboatError ? error : postgresError(error, doing);
 	} finally {
 		await thread?.end();

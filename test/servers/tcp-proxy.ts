@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A TCP proxy in front of a real server, that changes or cuts what passes. */
+export interface TcpProxy {
+	readonly port: number;
+	/** Bytes that the server has sent, over all connections. */
+	readonly received: () => number;
+	/** Cuts all connections that are open. */
+	cut(): void;
+	stop(): Promise<void>;
+}
+
+export interface TcpProxyOptions {
+	/** Changes what the server says. */
+	change?: (data: Buffer) => Buffer;
+	/** Cuts all connections once the server has sent so many bytes. */
+	cutAfter?: number;
+}
+
+/** Starts a proxy on a free loopback port. */
+export async function startTcpProxy(targetPort: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
+	const { change = (data) => data, cutAfter = Infinity } = options;
+	const sockets = new Set<Socket>();
+	let received = 0;
+	const cut = () => {
+		for (const socket of sockets) socket.destroy();
+	};
+	const server = createServer((client) => {
+		const target = connect(targetPort, '127.0.0.1');
+		for (const [socket, other] of [
+			[client, target],
+			[target, client],
+		] as const) {
+			sockets.add(socket);
+			// A cut connection is what this proxy is for.
+			socket.on('error', () => other.destroy());
+			socket.on('close', () => {
+				sockets.delete(socket);
+				other.destroy();
+			});
+			socket.on('drain', () => other.resume());
+		}
+		client.on('data', (data) => {
+			if (!target.write(data)) client.pause();
+		});
+		target.on('data', (data) => {
+			received += data.length;
+			if (received > cutAfter) cut();
+			else if (!client.write(change(data))) target.pause();
+		});
+	}).listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	return {
+		port: (server.address() as AddressInfo).port,
+		received: () => received,
+		cut,
+		async stop() {
+			cut();
+			server.close();
+			await once(server, 'close');
+		},
+	};
+}
