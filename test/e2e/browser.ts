@@ -10,8 +10,6 @@ const screenshots = join(__dirname, '../../output/screenshots');
 /** n8n's editor in a headless Chromium that reaches nothing but loopback. */
 export interface Editor {
 	readonly page: Page;
-	/** Hosts other than this machine that the page asked for. */
-	readonly hostsAsked: Set<string>;
 	/** Errors that the page's own scripts did not catch. */
 	readonly pageErrors: string[];
 	/** Keeps a picture of the page under output/screenshots. */
@@ -36,15 +34,10 @@ export async function openBrowser(): Promise<Editor> {
 	});
 	const page = context.pages()[0] ?? (await context.newPage());
 	page.setDefaultTimeout(20_000);
-	const hostsAsked = new Set<string>();
 	const pageErrors: string[] = [];
-	page.on('request', (request) => {
-		const { hostname, protocol } = new URL(request.url());
-		if (protocol.startsWith('http') && hostname !== '127.0.0.1') hostsAsked.add(hostname);
-	});
 	page.on('pageerror', (error) => pageErrors.push(error.message));
 	return {
-		...{ page, hostsAsked, pageErrors },
+		...{ page, pageErrors },
 		async screenshot(name) {
 			await page.screenshot({ path: join(screenshots, `${name}.png`) });
 		},

@@ -22,6 +22,8 @@ import { itemsOf, type Stage } from './stage';
 
 const exec = promisify(execFile);
 
+type Answer = { error?: string; hint?: string; restored?: Array<Record<string, unknown>> };
+
 /** Registers the tests that run the example workflows. Each goes on where the one before ended. */
 export function workflowTests(stage: () => Stage): void {
 	describe('the example workflows', () => {
@@ -36,7 +38,12 @@ export function workflowTests(stage: () => Stage): void {
 			differences(uploads.things, (await fingerprintFolder(stage().folders.uploads)).things);
 		const askToRestore = async (headers: Record<string, string> = stage().keys.header) => {
 			const answer = await stage().client.webhook('restore-shop', { method: 'POST', headers });
-			return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+			const text = await answer.text();
+			// What n8n itself refuses, it refuses in plain text.
+			return {
+				status: answer.status,
+				body: (text.startsWith('{') ? JSON.parse(text) : { error: text }) as Answer,
+			};
 		};
 		/** What n8n staged between nodes has to be gone when an execution has ended. */
 		const assertNothingStaged = async () => {
@@ -109,8 +116,8 @@ export function workflowTests(stage: () => Stage): void {
 			assert.equal((await askToRestore({ 'X-Restore-Token': 'wrong' })).status, 403);
 			const { status, body } = await askToRestore();
 			assert.equal(status, 500);
-			assert.match(String(body.error), /not empty/);
-			assert.match(String(body.hint), /\S/);
+			assert.match(body.error ?? '', /not empty/);
+			assert.match(body.hint ?? '', /\S/);
 			assert.deepEqual(await inDatabase(), []);
 			assert.deepEqual(await inUploads(), []);
 		});
@@ -124,7 +131,7 @@ export function workflowTests(stage: () => Stage): void {
 			const { status, body } = await askToRestore();
 			await undo();
 			assert.equal(status, 500);
-			assert.match(String(body.error), /checksum|SHA-256|damaged/i);
+			assert.match(body.error ?? '', /checksum|SHA-256|damaged/i);
 			assert.equal((await fingerprintDatabase(shop.connection)).things.size, 0);
 			await assert.rejects(stat(folders.uploads), { code: 'ENOENT' });
 			await assertNothingStaged();
@@ -133,7 +140,7 @@ export function workflowTests(stage: () => Stage): void {
 		test('the webhook restores database and files', async () => {
 			const { status, body } = await askToRestore();
 			assert.equal(status, 200, JSON.stringify(body));
-			const [first, second] = body.restored as Array<Record<string, unknown>>;
+			const [first, second] = body.restored ?? [];
 			assert.equal(first?.kind, 'database');
 			assert.equal(second?.kind, 'files');
 			assert.deepEqual(await inDatabase(), []);
