@@ -32,11 +32,13 @@ describe('what the editor shows', () => {
 	for (const name of names) {
 		test(`${name} has a light and a dark icon, a subtitle and a codex with a page that exists`, async () => {
 			const description = descriptions.get(name)!;
-			const icon = description.icon as { light: string; dark: string };
-			for (const path of [icon.light, icon.dark]) {
-				const svg = await readFile(join(root, 'nodes', name, path.replace('file:', '')), 'utf8').catch(() =>
-					// n8n's loader may have turned the path into one from the package's root.
-					readFile(join(root, 'icons', path.split('/').at(-1)!), 'utf8'),
+			// n8n's loader has resolved them: its server serves them from here.
+			const { light, dark } = description.iconUrl as { light: string; dark: string };
+			assert.notEqual(light, dark);
+			for (const url of [light, dark]) {
+				const svg = await readFile(
+					join(root, url.replace('icons/n8n-nodes-lifeboat/', '').replace(/^dist\//, '')),
+					'utf8',
 				);
 				assert.match(svg, /viewBox="0 0 (\d+) \1"/);
 			}
@@ -75,7 +77,7 @@ describe('what the editor shows', () => {
 
 	test('the credential test tells good keys from bad ones', async () => {
 		const identity = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';
-		
+
 		const pair = await createAgeIdentity();
 		const result = async (data: Record<string, string>) =>
 			await testCredential('encrypt', 'lifeboatEncryptionApi', data);

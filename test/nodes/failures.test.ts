@@ -145,7 +145,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 			assert.doesNotMatch(`${result.error!.message}${result.error!.description}`, unreadable);
 			assert.deepEqual(await staged(small), []);
 			const toSmall = { type: 'upload', parameters: { storage: 'local', folder: small, prefix: 'x' } };
-			await fails({ nodes: [none, toSmall] }, /space/i);
+			await fails({ nodes: [none, toSmall] }, /small.* has \d+ bytes free/);
 			const left = await readdir(small, { recursive: true, withFileTypes: true });
 			assert.deepEqual(
 				left.filter((entry) => entry.isFile()),
@@ -175,7 +175,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		await sql(
 			server,
 			'shop',
-			`INSERT INTO orders (customer, total, state) SELECT 1, n, 'new' FROM generate_series(1, 2000000) n`,
+			`INSERT INTO orders (customer, total, state) SELECT 1, n, 'new' FROM generate_series(1, 600000) n`,
 		);
 		const killed = killCopy('COPY%orders%');
 		await fails({ nodes: [dump, upload('killed')] }, /connection/i);
@@ -272,7 +272,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 			...credentials,
 			postgres: { ...credentials.postgres!, user: 'reader', password: 'reader' },
 		};
-		await fails({ nodes: [dump], credentials: reader }, /permi|permission|allowed/i);
+		await fails({ nodes: [dump], credentials: reader }, /reader may not read public\.orders/);
 	});
 
 	test('a target that is not empty', async () => {
@@ -311,10 +311,6 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		await fails(
 			{ nodes: [{ type: 'archiveFiles', parameters: { name: 'x', operation: 'bundle' } }] },
 			/bundle/,
-		);
-		await fails(
-			{ nodes: [dump, { type: 'upload', parameters: { storage: 'local', folder: '' } }] },
-			/Folder/,
 		);
 		await fails({ nodes: [download('no-such-prefix')] }, /no backup/i);
 		await fails(

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { Container } from '@n8n/di';
+import { SSHClientsManager } from 'n8n-core/dist/execution-engine/ssh-clients-manager';
+
 import { startPostgres, type PostgresServer } from '../servers/postgres';
 import { startSshd, type SshServer } from '../servers/sshd';
 
@@ -22,6 +25,8 @@ before(async () => {
 });
 
 after(async () => {
+	// n8n keeps idle clients for minutes, and with them the process.
+	Container.get(SSHClientsManager).onShutdown();
 	await Promise.all([postgres?.stop(), ssh?.stop(), folder?.remove()]);
 });
 
