@@ -35,6 +35,8 @@ export interface RestoreReport {
 	/** Statements run, and COPY blocks loaded. */
 	statements: number;
 	tables: TableRows[];
+	/** The name under which a database that was replaced is still there. */
+	keptAs?: string;
 	/** What the operator should know although it went well. */
 	warnings: string[];
 }

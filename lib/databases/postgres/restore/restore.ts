@@ -14,9 +14,12 @@ import { ScriptRunner } from './plain-sql';
 import { LoadedRows, verifyRowCounts } from './row-counts';
 import type { RuleOptions } from './rules';
 import { SqlLexer } from './sql-lexer';
+import { fillAndSwap, fillNewDatabase, type RestoreTarget, type TargetOptions } from './target';
 
 /** How a database is restored. */
-export interface PostgresRestoreOptions extends RuleOptions {
+export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
+	/** Where the backup goes; an existing database unless given. */
+	target?: RestoreTarget;
 	/**
 	 * What to do when the database holds something already: `stop`, the default, or `clean`, which removes all of it. A
 	 * restore that fails leaves it as it was in either case.
@@ -34,17 +37,50 @@ export interface PostgresRestoreOptions extends RuleOptions {
 const RESTORE_LOCK = '7811887554127131508';
 
 /**
- * Loads a dump into an existing database, in one transaction: either all of it is there afterwards, or the database is
- * as it was.
+ * Loads a dump into an existing database, a new one, or in the place of one. All of it is there afterwards, or the target
+ * is as it was: into an existing database the restore is one transaction, otherwise the unfinished one is dropped.
  *
- * @throws LifeboatError among others `NOT_EMPTY`, `STATEMENT_FAILED`, `ROLE_MISSING`, `ROW_COUNT_MISMATCH`,
- * `INCOMPLETE`, `META_COMMAND_REFUSED`, `CONNECTION_LOST`, `CANCELLED`.
+ * @throws LifeboatError among others `NOT_EMPTY`, `DATABASE_EXISTS`, `STATEMENT_FAILED`, `ROLE_MISSING`,
+ * `ROW_COUNT_MISMATCH`, `INCOMPLETE`, `META_COMMAND_REFUSED`, `CONNECTION_LOST`, `CANCELLED`.
  */
 export async function restorePostgres(
 	connection: PostgresConnection,
 	open: (signal?: AbortSignal) => Promise<Readable>,
 	options: PostgresRestoreOptions = {},
 	context: EngineContext = {},
+): Promise<RestoreReport> {
+	const { target = { kind: 'existing' } } = options;
+	const fill = (to: PostgresConnection) =>
+		restoreInto(to, open, { ...options, ...(target.kind !== 'existing' && { ifNotEmpty: 'stop' }) }, context);
+	try {
+		switch (target.kind) {
+			case 'existing':
+				return await fill(connection);
+			case 'new':
+				return await fillNewDatabase(connection, options, context, fill);
+			case 'swap': {
+				const { result, keptAs, warnings } = await fillAndSwap(connection, target, options, context, fill);
+				return {
+					...result,
+					database: connection.database,
+					...(keptAs !== undefined && { keptAs }),
+					warnings: [...result.warnings, ...warnings],
+				};
+			}
+		}
+	} catch (error) {
+		// Whatever the abort broke first (the source, the socket, the query): it is the abort that ended the restore.
+		const { signal } = context;
+		if (signal?.aborted) throw postgresError(signal.reason, `restoring database ${connection.database}`);
+		throw error;
+	}
+}
+
+async function restoreInto(
+	connection: PostgresConnection,
+	open: (signal?: AbortSignal) => Promise<Readable>,
+	options: PostgresRestoreOptions,
+	context: EngineContext,
 ): Promise<RestoreReport> {
 	const { signal } = context;
 	const client = await connectPostgres(connection, {
@@ -53,10 +89,6 @@ export async function restorePostgres(
 	});
 	try {
 		return await restoreOver(client, connection.database, open, options, context);
-	} catch (error) {
-		// Whatever the abort broke first (the source, the socket, the query): it is the abort that ended the restore.
-		if (signal?.aborted) throw postgresError(signal.reason, `restoring database ${connection.database}`);
-		throw error;
 	} finally {
 		await client.end();
 	}

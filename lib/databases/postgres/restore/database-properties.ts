@@ -1,0 +1,123 @@
+import type { Client } from 'pg';
+
+import { quoteIdentifier, quoteLiteral, unquoteIdentifier } from '../identifiers';
+
+/** Settings whose value is a list of names, each quoted for itself (`GUC_LIST_QUOTE` in PostgreSQL). */
+const lists = new Set([
+	'search_path',
+	'temp_tablespaces',
+	'local_preload_libraries',
+	'session_preload_libraries',
+	'shared_preload_libraries',
+	'unix_socket_directories',
+]);
+
+interface DatabaseRow {
+	owner: string;
+	encoding: string;
+	collate: string;
+	ctype: string;
+	tablespace: string;
+	connectionLimit: string;
+	comment: string | null;
+	/** `c`, `i` or `b`; absent before version 15. */
+	datlocprovider?: string;
+	/** Version 15 and 16. */
+	daticulocale?: string | null;
+	/** From version 17 on. */
+	datlocale?: string | null;
+	daticurules?: string | null;
+}
+
+/** Whether there is a database of that name. */
+export async function databaseExists(client: Client, name: string): Promise<boolean> {
+	const { rows } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [name]);
+	return rows.length > 0;
+}
+
+/**
+ * The CREATE DATABASE that makes an empty database like another: encoding, locale, owner and tablespace.
+ *
+ * @param like the database to take after; without one, the server's defaults hold.
+ */
+export async function createStatement(client: Client, name: string, like?: string): Promise<string> {
+	const start = `CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE template0`;
+	if (like === undefined) return start;
+	const row = await readDatabase(client, like);
+	const version = await client.query<{ number: string }>(
+		`SELECT pg_catalog.current_setting('server_version_num') AS number`,
+	);
+	const major = Math.floor(Number(version.rows[0]!.number) / 10_000);
+	const options = [
+		`OWNER ${quoteIdentifier(row.owner)}`,
+		`ENCODING ${quoteLiteral(row.encoding)}`,
+		`TABLESPACE ${quoteIdentifier(row.tablespace)}`,
+		`LC_COLLATE ${quoteLiteral(row.collate)}`,
+		`LC_CTYPE ${quoteLiteral(row.ctype)}`,
+	];
+	const locale = row.datlocale ?? row.daticulocale;
+	if (row.datlocprovider === 'i') {
+		options.push('LOCALE_PROVIDER icu', `ICU_LOCALE ${quoteLiteral(locale ?? '')}`);
+		if (row.daticurules) options.push(`ICU_RULES ${quoteLiteral(row.daticurules)}`);
+	} else if (row.datlocprovider === 'b') {
+		options.push('LOCALE_PROVIDER builtin', `BUILTIN_LOCALE ${quoteLiteral(locale ?? 'C')}`);
+	} else if (major >= 15) options.push('LOCALE_PROVIDER libc');
+	return `${start} ${options.join(' ')}`;
+}
+
+/**
+ * The statements that give one database what another has outside its tables: connection limit, comment, privileges, and
+ * the settings of ALTER DATABASE and ALTER ROLE ... IN DATABASE.
+ */
+export async function propertyStatements(client: Client, from: string, to: string): Promise<string[]> {
+	const row = await readDatabase(client, from);
+	const target = quoteIdentifier(to);
+	const statements = [`ALTER DATABASE ${target} CONNECTION LIMIT ${Number(row.connectionLimit)}`];
+	if (row.comment !== null) statements.push(`COMMENT ON DATABASE ${target} IS ${quoteLiteral(row.comment)}`);
+	const { rows: settings } = await client.query<{ role: string | null; setting: string }>(
+		`SELECT r.rolname::text AS role, x.setting
+		FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+		LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+		CROSS JOIN pg_catalog.unnest(s.setconfig) AS x (setting) WHERE d.datname = $1`,
+		[from],
+	);
+	for (const { role, setting } of settings) {
+		const whose =
+			role === null ? `DATABASE ${target}` : `ROLE ${quoteIdentifier(role)} IN DATABASE ${target}`;
+		const at = setting.indexOf('=');
+		const name = setting.slice(0, at);
+		const parts = name.split('.').map(quoteIdentifier).join('.');
+		statements.push(`ALTER ${whose} SET ${parts} TO ${settingValue(name, setting.slice(at + 1))}`);
+	}
+	const { rows: grants } = await client.query<{ grantee: string; privilege: string; grantable: string }>(
+		`SELECT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantee)) END AS grantee,
+			x.privilege_type AS privilege, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS grantable
+		FROM pg_catalog.pg_database d CROSS JOIN pg_catalog.aclexplode(d.datacl) x WHERE d.datname = $1`,
+		[from],
+	);
+	// Without any entry the defaults hold, which the new database has already.
+	if (grants.length > 0) {
+		statements.push(`REVOKE ALL ON DATABASE ${target} FROM PUBLIC`);
+		for (const { grantee, privilege, grantable } of grants) {
+			statements.push(`GRANT ${privilege} ON DATABASE ${target} TO ${grantee}${grantable}`);
+		}
+	}
+	return statements;
+}
+
+function settingValue(name: string, value: string): string {
+	if (!lists.has(name.toLowerCase())) return quoteLiteral(value);
+	const elements = value.match(/"(?:[^"]|"")*"|[^,\s]+/g) ?? [''];
+	return elements.map((element) => quoteLiteral(unquoteIdentifier(element))).join(', ');
+}
+
+async function readDatabase(client: Client, name: string): Promise<DatabaseRow> {
+	const { rows } = await client.query<DatabaseRow>(
+		`SELECT d.*, pg_catalog.pg_get_userbyid(d.datdba) AS owner, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding,
+			d.datcollate AS collate, d.datctype AS ctype, t.spcname AS tablespace, d.datconnlimit AS "connectionLimit",
+			pg_catalog.shobj_description(d.oid, 'pg_database') AS comment
+		FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1`,
+		[name],
+	);
+	return rows[0]!;
+}
