@@ -197,7 +197,13 @@ function describe({ schema, name }: RowCursor): string {
 }
 
 function tableError(error: unknown, cursor: RowCursor): LifeboatError {
-	return postgresError(error, `reading ${describe(cursor)}`);
+	const failure = postgresError(error, `reading ${describe(cursor)}`);
+	if (failure.code !== 'NOT_PERMITTED') return failure;
+	// Whoever lacks the privilege to read a table fails at locking it, before.
+	return new LifeboatError(failure.code, failure.message, {
+		hint: 'Row-level security hides rows of it from the user, and a dump must not leave rows out: connect as the owner or a superuser, or ALTER ROLE … BYPASSRLS',
+		cause: error,
+	});
 }
 
 /** A dump that must not be taken for one. */

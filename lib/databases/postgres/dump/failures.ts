@@ -101,7 +101,7 @@ export async function dumpError(
 	}
 	if (failed) return postgresError(failed.error, doing);
 	if (log === undefined) return incomplete('pg_dump ended unexpectedly');
-	return new LifeboatError('PG_DUMP_FAILED', `${doing.replace('d', 'D')} failed: ${firstError(log)}`, {
+	return new LifeboatError('PG_DUMP_FAILED', `${doing.replace('d', 'D')} failed: ${lastError(log)}`, {
 		hint: 'This is what pg_dump says. Check the schemas and tables that were chosen',
 		cause: new Error(log),
 	});
@@ -126,8 +126,9 @@ async function withoutPrivilege(connection: PostgresConnection, tables: string[]
 	}
 }
 
-/** The line of pg_dump's log that says what went wrong. */
-function firstError(log: string): string {
-	const line = /pg_dump: error: ([^\n]*?)(?=pg_dump: |\n|$)/.exec(log)?.[1];
-	return line ?? log.trim().split('\n')[0] ?? 'pg_dump said nothing';
+/** The line of pg_dump's log that says what went wrong: the last error, for those before it may be of no consequence. */
+function lastError(log: string): string {
+	// Each line begins with the name of the program, which is that of the worker's file here.
+	const errors = [...log.matchAll(/^\S+: error: (.*)$/gm)];
+	return errors.at(-1)?.[1] ?? log.trim().split('\n')[0] ?? 'pg_dump said nothing';
 }

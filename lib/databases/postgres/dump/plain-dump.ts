@@ -82,7 +82,11 @@ async function* run(
 	let thread: ReturnType<typeof startPgDump> | undefined;
 	try {
 		// Before pg_dump's own settings, so that they hold even where a pooler gives a server's session for one transaction only.
-		await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+		await client.query(
+			`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+			SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+			WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`,
+		);
 		await locks.prepare();
 		thread = startPgDump(pgDumpArguments(options, encoding), parameters, signal);
 		let atStart = true;
