@@ -33,6 +33,11 @@ export interface PackOptions {
 	 * becomes `shop/...`, and `/srv/shop/*.json` becomes `a.json`.
 	 */
 	baseFolder?: string;
+	/**
+	 * Whether a folder's own name is part of the names, as `tar -C /srv -c shop` has it; `true` unless given. With `false`, `/srv/shop` alone becomes
+	 * `a.json`: what is unpacked into the deepest folder that all paths have in common is what was there.
+	 */
+	includeFolderName?: boolean;
 	/** Whether names that start with a dot go in; `true` unless given. A path that is named goes in always. */
 	includeHidden?: boolean;
 	/** Symbolic links are packed as links, never followed. */

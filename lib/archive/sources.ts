@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { dirname, isAbsolute, normalize, resolve, sep } from 'node:path';
 
@@ -34,6 +35,7 @@ export interface SelectionOptions {
 	paths: readonly string[];
 	exclude?: readonly string[];
 	baseFolder?: string;
+	includeFolderName?: boolean;
 	includeHidden?: boolean;
 }
 
@@ -51,7 +53,8 @@ export async function selectSources(options: SelectionOptions): Promise<Selectio
 		});
 	}
 	const sources: Source[] = [];
-	for (const path of options.paths) sources.push(await sourceOf(path));
+	const { includeFolderName = true } = options;
+	for (const path of options.paths) sources.push(await sourceOf(path, includeFolderName));
 	sources.sort((a, b) => compareNames(a.start, b.start));
 	const common = commonFolder(sources.map(({ parent }) => parent));
 	const baseFolder = options.baseFolder === undefined ? common : resolve(options.baseFolder);
@@ -75,7 +78,7 @@ export function compareNames(a: string, b: string): number {
 	return a < b ? -1 : a > b ? 1 : 0;
 }
 
-async function sourceOf(given: string): Promise<Source> {
+async function sourceOf(given: string, includeFolderName: boolean): Promise<Source> {
 	if (!isAbsolute(given)) {
 		throw new LifeboatError('INVALID_PATH', `The path ${given} is not absolute`, {
 			hint: 'Give the whole path, starting at the root folder',
@@ -85,7 +88,11 @@ async function sourceOf(given: string): Promise<Source> {
 		throw new LifeboatError('INVALID_PATH', 'A path holds a zero byte', { hint: 'Give a path without it' });
 	}
 	const path = withoutTrailingSlash(normalize(given));
-	if (await exists(path)) return { given, start: path, parent: dirname(path), depth: Infinity };
+	const found = await statsOf(path);
+	if (found) {
+		const isOwnParent = found.isDirectory() && !includeFolderName;
+		return { given, start: path, parent: isOwnParent ? path : dirname(path), depth: Infinity };
+	}
 	const glob = globBase(given);
 	const notFound = (missing: string) =>
 		new LifeboatError('NOT_FOUND', `${missing} does not exist`, {
@@ -93,16 +100,15 @@ async function sourceOf(given: string): Promise<Source> {
 		});
 	if (!glob) throw notFound(given);
 	const start = withoutTrailingSlash(normalize(glob.base));
-	if (!(await exists(start))) throw notFound(start);
+	if (!(await statsOf(start))) throw notFound(start);
 	return { given, start, parent: start, matches: globMatcher(given), depth: glob.depth };
 }
 
-async function exists(path: string): Promise<boolean> {
+async function statsOf(path: string): Promise<Stats | undefined> {
 	try {
-		await lstat(path);
-		return true;
+		return await lstat(path);
 	} catch (error) {
-		if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(codeOf(error) ?? '')) return false;
+		if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(codeOf(error) ?? '')) return undefined;
 		throw new LifeboatError('READ_FAILED', `${path} could not be read: ${systemMessage(error)}`, {
 			hint: 'Check that the user n8n runs as may read it',
 			cause: error,

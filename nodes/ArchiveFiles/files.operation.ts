@@ -1,3 +1,5 @@
+import { access } from 'node:fs/promises';
+
 import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { packFiles } from '../../lib/archive/pack';
@@ -39,6 +41,7 @@ export async function filesArtifact(
 		name,
 		now,
 		paths: allowed,
+		includeFolderName: false,
 		// Backups of this very run lie there.
 		exclude: [...(options.exclude ?? []), `${defaultStagingRoot()}/**`],
 		assertAllowed: fileRules(context),
@@ -49,7 +52,12 @@ export async function filesArtifact(
 /** The part of a glob before its first special character is a folder that must be allowed; each match is asked for again. */
 async function resolveGlob(context: IExecuteFunctions, path: string): Promise<string> {
 	const special = path.search(/[*?[\]{}!()]/);
-	if (special === -1) return await resolveAllowed(context, path);
+	// A path that exists is that path, whatever characters it has.
+	const exists = access(path).then(
+		() => true,
+		() => false,
+	);
+	if (special === -1 || (await exists)) return await resolveAllowed(context, path);
 	const slash = path.lastIndexOf('/', special);
 	const folder = await resolveAllowed(context, path.slice(0, slash) || '/');
 	return `${folder === '/' ? '' : folder}${path.slice(slash)}`;
