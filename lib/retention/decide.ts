@@ -53,6 +53,7 @@ export function decide(
 		);
 	}
 	const refuse = () => {
+		if (!drafts.some(({ refused }) => refused)) return;
 		for (const { refused, backups: all } of drafts) if (refused) for (const each of all) wanted.add(each);
 		({ kept, neededBy } = withNeeded(wanted, chains));
 	};
@@ -116,9 +117,10 @@ function applySizeCap(
 		for (const backup of chosen) overCap.add(backup);
 		// What a deletion that was cut short left behind has no size, so no cap would ever reach it.
 		const oldest = evaluation.complete.findLast((backup) => kept.has(backup));
+		const start = oldest ? Date.parse(oldest.createdAt) : -Infinity;
 		for (const backup of stay) {
-			if (backup.state !== 'unfinished' || !oldest || exempt.has(backup)) continue;
-			if (Date.parse(backup.createdAt) < Date.parse(oldest.createdAt)) overCap.add(backup);
+			if (backup.state !== 'unfinished' || exempt.has(backup)) continue;
+			if (Date.parse(backup.createdAt) < start) overCap.add(backup);
 		}
 		for (const backup of overCap) wanted.delete(backup);
 	}

@@ -1,12 +1,16 @@
 import type { RetentionBackup } from './backup';
 import type { Draft } from './decide';
-import type { Decision, PlanGroup } from './plan-types';
+import type { Decision, PlanGroup, Reason } from './plan-types';
 
 /** How to call a group in a sentence. */
 export function labelOf({ name, kind }: { name: string; kind: string }): string {
 	if (name === '') return kind === '' ? 'all jobs' : `kind ${kind}`;
 	return kind === '' ? name : `${name} (${kind})`;
 }
+
+const OVER_CAP: readonly Reason[] = [
+	{ rule: 'size-cap', text: 'the oldest go when the backups exceed the size cap' },
+];
 
 /** Puts the decisions on a group into words. */
 export function describeGroup(
@@ -19,8 +23,7 @@ export function describeGroup(
 		const drop = evaluation.drops.get(backup);
 		const { key } = backup;
 		if (!kept.has(backup)) {
-			const why = drop ?? { rule: 'size-cap', text: 'the oldest go when the backups exceed the size cap' };
-			return { key, backup, action: 'delete', reasons: [why] };
+			return { key, backup, action: 'delete', reasons: drop ? [drop] : OVER_CAP };
 		}
 		const dependent = neededBy.get(backup);
 		const chain = dependent && { rule: 'chain', text: `needed to restore ${dependent.key}, which stays` };

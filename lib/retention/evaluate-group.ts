@@ -10,7 +10,7 @@ export interface Evaluation {
 	/** Newest first; what has no readable time comes last. */
 	order: RetentionBackup[];
 	/** Why it stays. Empty: the rules let it go. */
-	reasons: Map<RetentionBackup, Reason[]>;
+	reasons: Map<RetentionBackup, readonly Reason[]>;
 	/** Why the rules don't keep it. */
 	drops: Map<RetentionBackup, Reason>;
 	/** Complete, restorable, not of the future: newest first. */
@@ -29,7 +29,7 @@ export function evaluateGroup(
 	chains: Chains,
 ): Evaluation {
 	const now = options.now.getTime();
-	const reasons = new Map<RetentionBackup, Reason[]>();
+	const reasons = new Map<RetentionBackup, readonly Reason[]>();
 	const protectedOnes = new Set<RetentionBackup>();
 	const candidates: Candidate[] = backups.map((backup) => {
 		const at = Date.parse(backup.createdAt);
@@ -39,9 +39,9 @@ export function evaluateGroup(
 	const counted: Candidate[] = [];
 	for (const candidate of candidates) {
 		const protections = protectionsOf(candidate, now, chains);
-		reasons.set(candidate.backup, protections.reasons);
-		if (protections.reasons.length > 0) protectedOnes.add(candidate.backup);
-		if (protections.counts) counted.push(candidate);
+		reasons.set(candidate.backup, protections);
+		if (protections.length > 0) protectedOnes.add(candidate.backup);
+		if (!protections.some(({ rule }) => ASIDE.has(rule))) counted.push(candidate);
 	}
 
 	const complete = counted.filter(({ backup }) => backup.state === 'complete');
@@ -62,9 +62,11 @@ export function evaluateGroup(
 			if (judged.has(backup)) return;
 			judged.add(backup);
 			const { keep, drop } = rulings[index]!;
-			reasons
-				.get(backup)!
-				.push(...keep.map((reason) => (note ? { ...reason, text: reason.text + note } : reason)));
+			if (keep.length > 0) {
+				const noted = note ? keep.map((reason) => ({ ...reason, text: reason.text + note })) : keep;
+				const others = reasons.get(backup)!;
+				reasons.set(backup, others.length > 0 ? [...others, ...noted] : noted);
+			}
 			if (drop) drops.set(backup, drop);
 		});
 	}
@@ -83,34 +85,41 @@ function newestFirst(a: Candidate, b: Candidate): number {
 	return a.backup.key < b.backup.key ? 1 : -1;
 }
 
-/** Why a backup stays whatever the rules say, and whether it takes part in them. */
-function protectionsOf(
-	{ backup, at }: Candidate,
-	now: number,
-	chains: Chains,
-): { reasons: Reason[]; counts: boolean } {
-	const reasons: Reason[] = [];
-	let counts = true;
-	const keepAside = (rule: string, text: string) => {
-		reasons.push({ rule, text });
-		counts = false;
-	};
+/** Those that are kept for these reasons take no part in the rules. */
+const ASIDE: ReadonlySet<string> = new Set(['unreadable', 'future', 'orphan']);
+
+const NONE: readonly Reason[] = [];
+
+/** Why a backup stays whatever the rules say. */
+function protectionsOf({ backup, at }: Candidate, now: number, chains: Chains): readonly Reason[] {
+	const aside = asideOf(backup, at, now, chains);
+	if (!aside && !backup.pinned && !backup.locked) return NONE;
+	return [
+		...(aside ? [aside] : []),
+		...(backup.pinned ? [{ rule: 'pinned', text: 'pinned' }] : []),
+		...(backup.locked ? [{ rule: 'locked', text: 'the storage forbids its deletion for now' }] : []),
+	];
+}
+
+function asideOf(backup: RetentionBackup, at: number, now: number, chains: Chains): Reason | undefined {
 	if (backup.state === 'unreadable') {
-		keepAside(
-			'unreadable',
-			`its manifest can't be read, so it stays: ${backup.problem ?? 'no reason known'}`,
-		);
-	} else if (Number.isNaN(at)) {
-		keepAside('unreadable', `its manifest has no valid time (${backup.createdAt || 'none'}), so it stays`);
-	} else if (at > now) {
-		keepAside('future', `dated in the future (${backup.createdAt}), so it stays and doesn't count`);
-	} else if (backup.state === 'complete') {
-		const problem = chains.problem(backup);
-		if (problem) keepAside('orphan', `can't be restored as it is, so it stays and doesn't count: ${problem}`);
+		const text = `its manifest can't be read, so it stays: ${backup.problem ?? 'no reason known'}`;
+		return { rule: 'unreadable', text };
 	}
-	if (backup.pinned) reasons.push({ rule: 'pinned', text: 'pinned' });
-	if (backup.locked) reasons.push({ rule: 'locked', text: 'the storage forbids its deletion for now' });
-	return { reasons, counts };
+	if (Number.isNaN(at)) {
+		const text = `its manifest has no valid time (${backup.createdAt || 'none'}), so it stays`;
+		return { rule: 'unreadable', text };
+	}
+	if (at > now) {
+		return {
+			rule: 'future',
+			text: `dated in the future (${backup.createdAt}), so it stays and doesn't count`,
+		};
+	}
+	const problem = backup.state === 'complete' ? chains.problem(backup) : undefined;
+	return problem === undefined
+		? undefined
+		: { rule: 'orphan', text: `can't be restored as it is, so it stays and doesn't count: ${problem}` };
 }
 
 function judgeOrKeepAll(
@@ -129,9 +138,10 @@ function keepFloor({ good, complete, reasons, drops }: Evaluation, floor: number
 		let missing = floor - members.filter((backup) => reasons.get(backup)!.length > 0).length;
 		for (const backup of members) {
 			if (missing <= 0) break;
-			const why = reasons.get(backup)!;
-			if (why.length > 0) continue;
-			why.push({ rule: 'minimum', text: `one of the last ${floor} good backups, the least to keep` });
+			if (reasons.get(backup)!.length > 0) continue;
+			reasons.set(backup, [
+				{ rule: 'minimum', text: `one of the last ${floor} good backups, the least to keep` },
+			]);
 			drops.delete(backup);
 			missing -= 1;
 		}

@@ -1,6 +1,6 @@
 import type { RetentionBackup } from './backup';
 import { decide } from './decide';
-import type { PlanGroup, PlanOptions, RetentionPlan } from './plan-types';
+import type { Decision, PlanGroup, PlanOptions, RetentionPlan } from './plan-types';
 import type { RetentionPolicy } from './policy';
 import type { ZoneCalendar } from './zone-calendar';
 
@@ -23,11 +23,12 @@ export function nextToGo(
 	let next: RetentionPlan['next'];
 	let budget = BUDGET;
 	for (const { name, decisions, refused } of groups) {
-		const complete = decisions.map(({ backup }) => backup).filter(({ state }) => state === 'complete');
-		const interval = usualInterval(complete.filter(({ createdAt }) => Date.parse(createdAt) <= +options.now));
-		const newest = complete.find(({ createdAt }) => Date.parse(createdAt) <= +options.now);
-		if (refused || newest === undefined || interval === undefined) continue;
 		const kept = decisions.filter(({ action }) => action === 'keep').map(({ backup }) => backup);
+		if (refused || kept.length > budget) continue;
+		const recent = recentOnes(decisions, options.now);
+		const interval = usualInterval(recent);
+		const newest = recent[0];
+		if (newest === undefined || interval === undefined) continue;
 		const at = (steps: number) => new Date(Date.parse(newest.createdAt) + steps * interval);
 		const goneAfter = (steps: number): RetentionBackup | undefined => {
 			budget -= kept.length + steps;
@@ -73,9 +74,19 @@ export function nextToGo(
 	return next;
 }
 
+/** The newest complete backups that are not of the future, as many as show the rhythm. */
+function recentOnes(decisions: readonly Decision[], now: Date): RetentionBackup[] {
+	const recent: RetentionBackup[] = [];
+	for (const { backup } of decisions) {
+		if (recent.length === SAMPLE) break;
+		if (backup.state === 'complete' && Date.parse(backup.createdAt) <= now.getTime()) recent.push(backup);
+	}
+	return recent;
+}
+
 /** Median distance of the newest backups in milliseconds; they come newest first. Undefined for fewer than two. */
-export function usualInterval(backups: readonly RetentionBackup[]): number | undefined {
-	const times = backups.slice(0, SAMPLE).map(({ createdAt }) => Date.parse(createdAt));
+function usualInterval(backups: readonly RetentionBackup[]): number | undefined {
+	const times = backups.map(({ createdAt }) => Date.parse(createdAt));
 	const distances = times.slice(1).map((time, index) => times[index]! - time);
 	const median = distances.sort((a, b) => a - b)[Math.floor(distances.length / 2)];
 	return median !== undefined && median > 0 ? median : undefined;
@@ -85,5 +96,6 @@ function inWords(milliseconds: number): string {
 	const hours = milliseconds / 3_600_000;
 	if (hours >= 36) return `${Math.round(hours / 24)} days`;
 	if (hours >= 1.5) return `${Math.round(hours)} hours`;
+	if (hours > 0.99) return 'hour';
 	return `${Math.max(1, Math.round(hours * 60))} minutes`;
 }

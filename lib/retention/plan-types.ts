@@ -15,7 +15,7 @@ export interface Decision {
 	backup: RetentionBackup;
 	action: 'keep' | 'delete';
 	/** At least one. */
-	reasons: Reason[];
+	reasons: readonly Reason[];
 }
 
 /** Why nothing of a group is deleted although rules would allow it. */

@@ -15,7 +15,7 @@ export interface Candidate {
 
 /** What the rules say of one backup: why it stays, or, if none keeps it, why not. */
 export interface Ruling {
-	keep: Reason[];
+	keep: readonly Reason[];
 	/** Present if `keep` is empty. */
 	drop?: Reason;
 }
@@ -23,10 +23,23 @@ export interface Ruling {
 /** A rule at work on a list from the newest to the oldest. Answers with a reason to keep, or why it has none. */
 type Rule = (candidate: Candidate) => Reason | Miss;
 
-/** Why a rule doesn't keep a backup. */
+/** Why a rule doesn't keep a backup. One object for all backups: there are 100,000 of them. */
 interface Miss {
+	/** Tells it from all others of this policy. */
+	bit: number;
 	why: 'superseded' | 'full' | 'old' | 'other';
 	text: string;
+}
+
+/** Makes the misses of one policy. */
+class Misses {
+	readonly all: Miss[] = [];
+
+	make(why: Miss['why'], text: string): Miss {
+		const miss = { bit: 2 ** this.all.length, why, text };
+		this.all.push(miss);
+		return miss;
+	}
 }
 
 const COUNTED: ReadonlyArray<[keyof RetentionPolicy & `keep${string}`, string, Period]> = [
@@ -59,64 +72,78 @@ export function judge(
 ): Ruling[] {
 	const newest = candidates[0];
 	if (!newest) return [];
+	const misses = new Misses();
 	const rules = [
-		...tagRules(policy),
-		...daysRules(policy, newest, calendar),
-		...withinRules(policy, newest, calendar),
-		...lastRules(policy),
-		...countingRules(policy, calendar),
+		...tagRules(policy, misses),
+		...daysRules(policy, newest, calendar, misses),
+		...withinRules(policy, newest, calendar, misses),
+		...lastRules(policy, misses),
+		...countingRules(policy, calendar, misses),
 	];
-	const dropped = new Map<string, string>();
+	const dropTexts = new Map<number, string>();
+	let previous: { day: number; missed: number; ruling: Ruling } | undefined;
 	return candidates.map((candidate) => {
-		const keep: Reason[] = [];
-		const misses: Miss[] = [];
+		let keep: Reason[] | undefined;
+		let missed = 0;
 		for (const rule of rules) {
 			const answer = rule(candidate);
-			if ('rule' in answer) keep.push(answer);
-			else misses.push(answer);
+			if ('bit' in answer) missed += answer.bit;
+			else keep = keep ? [...keep, answer] : [answer];
 		}
-		if (keep.length > 0) return { keep };
-		const signature = misses.map(({ why, text }) => `${why}${text}`).join();
-		let text = dropped.get(signature);
-		if (text === undefined) dropped.set(signature, (text = missesInWords(misses)));
-		return { keep, drop: { rule: 'none', bucket: calendar.label('day', candidate.local), text } };
+		if (keep) return { keep };
+		const day = calendar.bucket('day', candidate.local);
+		if (previous?.day === day && previous.missed === missed) return previous.ruling;
+		let text = dropTexts.get(missed);
+		if (text === undefined) dropTexts.set(missed, (text = inWords(misses.all, missed)));
+		const drop = { rule: 'none', bucket: calendar.label('day', candidate.local), text };
+		previous = { day, missed, ruling: { keep: [], drop } };
+		return previous.ruling;
 	});
 }
 
-function tagRules(policy: RetentionPolicy): Rule[] {
+function tagRules(policy: RetentionPolicy, misses: Misses): Rule[] {
 	if (!policy.keepTags?.length) return [];
 	const wanted = policy.keepTags.map((list) => list.split(',').map((tag) => tag.trim()));
+	const without = misses.make('other', 'bears none of the tags');
 	return [
 		({ backup: { tags = [] } }) => {
 			const match = wanted.find((list) => list.every((tag) => tags.includes(tag)));
 			return match
 				? { rule: 'tag', text: `bears ${match.length > 1 ? 'the tags' : 'the tag'} ${match.join(' and ')}` }
-				: { why: 'other', text: 'bears none of the tags' };
+				: without;
 		},
 	];
 }
 
-function daysRules(policy: RetentionPolicy, newest: Candidate, calendar: ZoneCalendar): Rule[] {
+function daysRules(
+	policy: RetentionPolicy,
+	newest: Candidate,
+	calendar: ZoneCalendar,
+	misses: Misses,
+): Rule[] {
 	const days = policy.keepDays ?? 0;
 	if (days === 0) return [];
 	const start = calendar.startOfDay(newest.local, days);
-	const text = `not older than ${days} ${days === 1 ? 'day' : 'days'}, counted from the newest backup`;
-	return [
-		({ local }) =>
-			local >= start
-				? { rule: 'days', text }
-				: { why: 'old', text: `${days} ${days === 1 ? 'day' : 'days'}` },
-	];
+	const words = `${days} ${days === 1 ? 'day' : 'days'}`;
+	const reason = { rule: 'days', text: `not older than ${words}, counted from the newest backup` };
+	const old = misses.make('old', words);
+	return [({ local }) => (local >= start ? reason : old)];
 }
 
-function withinRules(policy: RetentionPolicy, newest: Candidate, calendar: ZoneCalendar): Rule[] {
+function withinRules(
+	policy: RetentionPolicy,
+	newest: Candidate,
+	calendar: ZoneCalendar,
+	misses: Misses,
+): Rule[] {
 	const rules: Rule[] = [];
 	if (policy.keepWithin !== undefined) {
 		const duration = parseDuration(policy.keepWithin);
 		const start = calendar.minus(newest.at, duration);
 		const words = durationInWords(duration);
-		const text = `within ${words} of the newest backup`;
-		rules.push(({ at }) => (at > start ? { rule: 'within', text } : { why: 'old', text: words }));
+		const reason = { rule: 'within', text: `within ${words} of the newest backup` };
+		const old = misses.make('old', words);
+		rules.push(({ at }) => (at > start ? reason : old));
 	}
 	for (const [field, name, period] of WITHIN) {
 		const value = policy[field];
@@ -124,11 +151,13 @@ function withinRules(policy: RetentionPolicy, newest: Candidate, calendar: ZoneC
 		const duration = parseDuration(value);
 		const start = calendar.minus(newest.at, duration);
 		const words = durationInWords(duration);
+		const old = misses.make('old', words);
+		const superseded = misses.make('superseded', period);
 		let last: number | undefined;
 		rules.push(({ at, local }) => {
-			if (at <= start) return { why: 'old', text: words };
+			if (at <= start) return old;
 			const bucket = calendar.bucket(period, local);
-			if (bucket === last) return { why: 'superseded', text: period };
+			if (bucket === last) return superseded;
 			last = bucket;
 			return {
 				rule: name,
@@ -140,29 +169,32 @@ function withinRules(policy: RetentionPolicy, newest: Candidate, calendar: ZoneC
 	return rules;
 }
 
-function lastRules(policy: RetentionPolicy): Rule[] {
+function lastRules(policy: RetentionPolicy, misses: Misses): Rule[] {
 	const limit = policy.keepLast ?? 0;
 	if (limit === 0) return [];
+	const full = misses.make('full', `${limit} newest`);
 	let used = 0;
 	return [
 		() => {
-			if (used === limit) return { why: 'full', text: `${limit} newest` };
+			if (used === limit) return full;
 			used += 1;
 			return { rule: 'last', text: `number ${used} of the newest${limit > 0 ? ` ${limit}` : ''}` };
 		},
 	];
 }
 
-function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar): Rule[] {
+function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: Misses): Rule[] {
 	return COUNTED.flatMap(([field, name, period]) => {
 		const limit = (policy[field] as number | undefined) ?? 0;
 		if (limit === 0) return [];
+		const superseded = misses.make('superseded', period);
+		const full = misses.make('full', `${limit} ${name}`);
 		let last: number | undefined;
 		let used = 0;
 		const rule: Rule = ({ local }) => {
 			const bucket = calendar.bucket(period, local);
-			if (bucket === last) return { why: 'superseded', text: period };
-			if (used === limit) return { why: 'full', text: `${limit} ${name}` };
+			if (bucket === last) return superseded;
+			if (used === limit) return full;
 			last = bucket;
 			used += 1;
 			return {
@@ -175,9 +207,11 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar): Rule[] 
 	});
 }
 
-function missesInWords(misses: Miss[]): string {
+/** Why no rule keeps a backup. */
+function inWords(misses: readonly Miss[], missed: number): string {
+	const met = misses.filter(({ bit }) => Math.floor(missed / bit) % 2 === 1);
 	const of = (why: Miss['why']) => [
-		...new Set(misses.filter((miss) => miss.why === why).map(({ text }) => text)),
+		...new Set(met.filter((miss) => miss.why === why).map(({ text }) => text)),
 	];
 	const and = new Intl.ListFormat('en-GB');
 	const [superseded, full, old] = [of('superseded'), of('full'), of('old')];

@@ -86,18 +86,20 @@ export class ZoneCalendar {
 
 	/** The period as people say it: `Saturday 21 November 2026`, `week 47 of 2026`. */
 	inWords(period: Period, local: number): string {
+		if (period === 'hour') {
+			const hour = new Date(local).toISOString().slice(11, 13);
+			return `${hour}:00 to ${hour}:59 on ${this.inWords('day', local)}`;
+		}
 		const key = `${period} ${this.bucket(period, local)}`;
 		let text = this.words.get(key);
 		if (text === undefined) {
-			text = DateTime.fromMillis(local, { zone: 'utc', locale: 'en' }).toFormat(
-				{
-					hour: "HH:00 'to' HH:59 'on' cccc d LLLL yyyy",
-					day: 'cccc d LLLL yyyy',
-					week: "'week' W 'of' kkkk",
-					month: 'LLLL yyyy',
-					year: 'yyyy',
-				}[period],
-			);
+			const format = {
+				day: 'cccc d LLLL yyyy',
+				week: "'week' W 'of' kkkk",
+				month: 'LLLL yyyy',
+				year: 'yyyy',
+			};
+			text = DateTime.fromMillis(local, { zone: 'utc', locale: 'en' }).toFormat(format[period]);
 			this.words.set(key, text);
 		}
 		return text;
