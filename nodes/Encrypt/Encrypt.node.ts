@@ -26,7 +26,14 @@ export class Encrypt implements INodeType {
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
 		outputs: [NodeConnectionTypes.Main],
-		credentials: [{ name: 'lifeboatEncryptionApi', required: true, testedBy: 'testEncryptionKey' }],
+		credentials: [
+			{
+				name: 'lifeboatEncryptionApi',
+				displayName: 'Backup Encryption Key',
+				required: true,
+				testedBy: 'testEncryptionKey',
+			},
+		],
 		hints: [
 			{
 				message:

@@ -28,7 +28,12 @@ export class Restore implements INodeType {
 		outputs: [NodeConnectionTypes.Main],
 		credentials: [
 			{ name: 'postgres', required: true, displayOptions: { show: { operation: ['database'] } } },
-			{ name: 'lifeboatEncryptionApi', required: false, testedBy: 'testEncryptionKey' },
+			{
+				name: 'lifeboatEncryptionApi',
+				displayName: 'Backup Encryption Key',
+				required: false,
+				testedBy: 'testEncryptionKey',
+			},
 		],
 		properties: [
 			{

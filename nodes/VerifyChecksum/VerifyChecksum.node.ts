@@ -29,6 +29,7 @@ export class VerifyChecksum implements INodeType {
 		credentials: [
 			{
 				name: 'lifeboatEncryptionApi',
+				displayName: 'Backup Encryption Key',
 				required: false,
 				testedBy: 'testEncryptionKey',
 				displayOptions: { show: { operation: ['verify'], level: ['readable', 'complete'] } },
