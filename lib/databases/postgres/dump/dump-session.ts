@@ -137,22 +137,18 @@ export class DumpSession {
 		const tablesDone = this.cursorsDone;
 		this.onProgress({ step, tablesDone, bytes: 0 });
 		yield Buffer.from(`COPY ${target.sql} (${cursor.columns}) FROM stdin;\n`, 'latin1');
-		const copy = copyOut(this.client, cursor.copyOut);
+		const failed = (error: unknown) => {
+			throw tableError(error, cursor);
+		};
+		const pieces = copyOut(this.client, cursor.copyOut);
 		let bytes = 0;
-		try {
-			for await (const chunk of copy.stream as AsyncIterable<Buffer>) {
-				bytes += chunk.length;
-				yield chunk;
-				this.onProgress({ step, tablesDone, bytes });
-			}
-		} catch (error) {
-			throw tableError(error, cursor);
+		let next = await pieces.next().catch(failed);
+		for (; !next.done; next = await pieces.next().catch(failed)) {
+			bytes += next.value.length;
+			yield next.value;
+			this.onProgress({ step, tablesDone, bytes });
 		}
-		// The stream ends before `pg` sees the command's tag; this answer comes after it.
-		await this.client.query('SELECT').catch((error: unknown) => {
-			throw tableError(error, cursor);
-		});
-		const rows = copy.rows();
+		const rows = next.value;
 		if (rows === undefined || !Number.isSafeInteger(rows)) {
 			throw incomplete(`the server did not say that all rows of ${describe(cursor)} were sent`);
 		}
