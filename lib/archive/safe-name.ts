@@ -2,6 +2,9 @@ import { dirname, isAbsolute, join, posix, relative, sep } from 'node:path';
 
 import { LifeboatError } from '../errors';
 
+/** Bytes; PATH_MAX of Linux. Thousands of folders in each other would take long to make and to remove. */
+const MAX_NAME = 4096;
+
 const isWindows = process.platform === 'win32';
 
 /** An entry that could do harm. Nothing of such an archive is unpacked. */
@@ -22,9 +25,11 @@ export function unsafe(name: string, problem: string, hint?: string): LifeboatEr
  *
  * A backslash is an ordinary character but on Windows, where it separates folders.
  *
- * @throws LifeboatError `UNSAFE_ENTRY` for an absolute name, one with `..` or NUL.
+ * @throws LifeboatError `UNSAFE_ENTRY` for an absolute name, one with `..` or NUL, and one that is too long.
  */
 export function safeName(name: string): string {
+	if (Buffer.byteLength(name) > MAX_NAME)
+		throw unsafe(`${name.slice(0, 80)}…`, 'has a name longer than any system takes');
 	if (name.includes('\0')) throw unsafe(name, 'has a name with a zero byte');
 	if (name.startsWith('/')) throw unsafe(name, 'has an absolute name');
 	// Drive letters, alternate streams and what Windows can't keep in a name.
