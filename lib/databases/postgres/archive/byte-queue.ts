@@ -77,7 +77,10 @@ export class Cursor {
 }
 
 function integer(sign: number, magnitude: number, at: number): number {
-	if (sign > 1 || magnitude > 0x7fffffff + sign) throw damaged('a number is out of range', at);
+	// There is no minus zero, and the most negative number has no positive counterpart.
+	const isValid =
+		sign === 0 ? magnitude <= 0x7fffffff : sign === 1 && magnitude > 0 && magnitude <= 0x80000000;
+	if (!isValid) throw damaged('a number is out of range', at);
 	return sign === 1 ? -magnitude : magnitude;
 }
 

@@ -1,5 +1,4 @@
-import type { Transform } from 'node:stream';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable, type Transform } from 'node:stream';
 import { constants, createDeflate, createInflate, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 import { codeOf, LifeboatError, messageOf } from '../../../errors';
@@ -7,7 +6,7 @@ import { chain } from '../../../streams/chain';
 
 import type { ChunkReader } from './chunk-reader';
 import { damaged } from './format';
-import type { ArchiveCompression } from './types';
+import type { ArchiveCompression, ByteSource } from './types';
 
 const chunkSize = 128 * 1024;
 
@@ -18,12 +17,44 @@ export const compressionLevels = {
 } as const;
 
 /** A compressor for one data block. pg_dump calls zlib streams (RFC 1950) gzip. */
-export function compressor(compression: 'gzip' | 'zstd', level: number): Transform {
+function compressor(compression: 'gzip' | 'zstd', level: number): Transform {
 	if (compression === 'gzip') return createDeflate({ level, chunkSize });
 	return createZstdCompress({
 		chunkSize,
 		params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
 	});
+}
+
+/**
+ * The compressed bytes of a source: one zlib stream or zstd frame. It starts at once, and goes as far ahead as the buffers do.
+ *
+ * A plain pipeline would not do: where the end comes while a write is still under way, node:zlib (Node 24.21) finishes the zstd
+ * frame with that write, and then adds an empty one.
+ */
+export function compress(
+	source: ByteSource,
+	{ compression, level }: { compression: 'gzip' | 'zstd'; level: number },
+	signal: AbortSignal,
+): Readable {
+	const engine = addAbortSignal(signal, compressor(compression, level));
+	feed(source, engine).catch((error: unknown) =>
+		engine.destroy(error instanceof Error ? error : new Error(messageOf(error), { cause: error })),
+	);
+	return engine;
+}
+
+async function feed(source: ByteSource, engine: Transform): Promise<void> {
+	let written = Promise.resolve();
+	for await (const bytes of source) {
+		await written;
+		written = new Promise((resolve, reject) => {
+			engine.write(bytes, (error) => (error ? reject(error) : resolve()));
+		});
+		// It is awaited at the next turn; a failure until then must not end the process.
+		written.catch(() => undefined);
+	}
+	await written;
+	engine.end();
 }
 
 /** @throws LifeboatError `UNSUPPORTED_FORMAT` for what can't be decompressed here. */

@@ -4,6 +4,7 @@ import { decompress } from './compression';
 import { copyRows } from './copy-text';
 import { drain } from './drain';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, damaged, describeEntry } from './format';
+import type { LargeObjectLedger } from './large-object-ledger';
 import type {
 	ArchiveCompression,
 	ArchiveToc,
@@ -24,12 +25,13 @@ export interface OpenBlock {
 /**
  * Reads the header of the next block.
  *
- * @param expected finds the entry of a dumpId, if its data may come now.
+ * @param expected finds the entry of a dumpId, if its data may come now. @param ledger told of large objects.
  */
 export async function openBlock(
 	queue: ByteQueue,
 	{ compression }: Pick<ArchiveToc, 'compression'>,
 	expected: (dumpId: number) => TocEntry | undefined,
+	ledger?: LargeObjectLedger,
 ): Promise<OpenBlock> {
 	const offset = queue.offset;
 	const { type, dumpId } = await queue.parse('the start of a data block', (cursor) => ({
@@ -48,7 +50,7 @@ export async function openBlock(
 	}
 	return type === BLOCK_DATA
 		? openTable(queue, compression, entry, offset)
-		: openLargeObjects(queue, compression, entry, offset);
+		: openLargeObjects(queue, compression, entry, offset, ledger);
 }
 
 function openTable(
@@ -63,7 +65,7 @@ function openTable(
 	const content = (): AsyncGenerator<Buffer, void, undefined> => {
 		if (isTouched) throw new TypeError('A data block can be read once');
 		isTouched = true;
-		return decompress(compression, chunks, offset);
+		return withoutZeros(decompress(compression, chunks, offset), what, offset);
 	};
 	const block: TableDataBlock = {
 		...{ kind: 'table', entry, offset, content },
@@ -85,19 +87,35 @@ function openTable(
 	};
 }
 
+/** COPY text and SQL have no zero byte; a length that went wrong may make the head of the next chunk look like one. */
+async function* withoutZeros(
+	content: AsyncIterable<Buffer>,
+	what: string,
+	offset: number,
+): AsyncGenerator<Buffer, void, undefined> {
+	for await (const bytes of content) {
+		if (bytes.includes(0)) throw damaged(`${what} holds a zero byte`, offset);
+		yield bytes;
+	}
+}
+
 function openLargeObjects(
 	queue: ByteQueue,
 	compression: ArchiveCompression,
 	entry: TocEntry,
 	offset: number,
+	ledger: LargeObjectLedger | undefined,
 ): OpenBlock {
+	ledger?.seeBlock();
 	let isTouched = false;
 	let ended = false;
 	let current: OpenLargeObject | undefined;
 	const next = async (decode: boolean): Promise<LargeObject | undefined> => {
 		if (ended) return undefined;
 		await current?.finish(decode);
+		const at = queue.offset;
 		current = await openLargeObject(queue, compression);
+		if (current) ledger?.see(current.object.oid, at);
 		ended = current === undefined;
 		return current?.object;
 	};

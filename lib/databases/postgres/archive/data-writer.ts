@@ -1,9 +1,8 @@
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 
 import { LifeboatError } from '../../../errors';
-import { chain } from '../../../streams/chain';
 
-import { compressor } from './compression';
+import { compress } from './compression';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, COPY_END, describeEntry } from './format';
 import { encodeInt } from './toc-writer';
 import type { WrittenFormat } from './toc-writer';
@@ -29,6 +28,7 @@ export async function prepareBlock(
 	signal: AbortSignal,
 ): Promise<PreparedBlock> {
 	const content = await data(entry, signal);
+	tie(sourceOf(content), signal);
 	const isLargeObjects = content.kind === 'large-objects';
 	if (isLargeObjects !== (entry.desc === 'BLOBS')) {
 		destroy(sourceOf(content));
@@ -48,14 +48,14 @@ export async function prepareBlock(
 		};
 	}
 	const source = content.kind === 'rows' ? withEndMarker(content.rows) : content.content;
-	const compressed = compress(source, format, signal);
+	const encoded = encode(source, format, signal);
 	return {
 		async *bytes() {
 			yield header;
-			yield* chunks(compressed);
+			yield* chunks(encoded);
 		},
 		destroy() {
-			compressed.destroy();
+			encoded.destroy?.();
 			destroy(sourceOf(content));
 		},
 	};
@@ -72,25 +72,35 @@ async function* largeObjects(
 		}
 		// OIDs are unsigned, but written as C's int.
 		yield encodeInt(oid | 0);
-		yield* chunks(compress(content, format, signal));
+		tie(content, signal);
+		yield* chunks(encode(content, format, signal));
 	}
 	yield end;
 }
 
-function compress(source: ByteSource, { compression, level }: WrittenFormat, signal: AbortSignal): Readable {
-	const bytes = source instanceof Readable ? source : Readable.from(source, { objectMode: false });
-	const transforms = compression === 'gzip' || compression === 'zstd' ? [compressor(compression, level)] : [];
-	const compressed = chain(bytes, transforms, signal);
-	// Its reader learns of the failure; until there is one, it must not end the process.
-	compressed.on('error', () => undefined);
-	return compressed;
+/** Ends a source when the signal aborts: what waits for its next bytes then learns of it. */
+function tie(source: AsyncIterable<unknown>, signal: AbortSignal): void {
+	// Its reader sees its error; where there is none any more, it must not end the process.
+	if (source instanceof Readable) addAbortSignal(signal, source).on('error', () => undefined);
+}
+
+/** The bytes as they stand in the archive. */
+function encode(
+	source: ByteSource,
+	format: WrittenFormat,
+	signal: AbortSignal,
+): ByteSource & { destroy?(): void } {
+	const { compression, level } = format;
+	if (compression !== 'gzip' && compression !== 'zstd') return source;
+	const compressed = compress(source, { compression, level }, signal);
+	return compressed.on('error', () => undefined);
 }
 
 /** Each piece with its length before it, then the length 0. */
-async function* chunks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-	let small: Buffer[] = [];
+async function* chunks(source: ByteSource): AsyncGenerator<Buffer, void, undefined> {
+	let small: Uint8Array[] = [];
 	let size = 0;
-	const chunk = (pieces: Buffer[], length: number) => Buffer.concat([encodeInt(length), ...pieces]);
+	const chunk = (pieces: Uint8Array[], length: number) => Buffer.concat([encodeInt(length), ...pieces]);
 	for await (const bytes of source) {
 		small.push(bytes);
 		size += bytes.length;
@@ -118,8 +128,5 @@ function sourceOf(data: EntryData): AsyncIterable<unknown> {
 }
 
 function destroy(source: AsyncIterable<unknown>): void {
-	if (source instanceof Readable) {
-		source.on('error', () => undefined);
-		source.destroy();
-	}
+	if (source instanceof Readable) source.destroy();
 }

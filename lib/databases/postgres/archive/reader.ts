@@ -4,6 +4,7 @@ import { abortable, ByteQueue } from './byte-queue';
 import { openBlock, type OpenBlock } from './data-blocks';
 import { requireDecompression } from './compression';
 import { damaged, describeEntry } from './format';
+import { LargeObjectLedger } from './large-object-ledger';
 import { readToc } from './toc-reader';
 import type { ArchiveReader, ArchiveToc, ByteSource, DataBlock, ReadArchiveOptions, TocEntry } from './types';
 
@@ -55,7 +56,7 @@ export async function readDataBlock(
 	entry: TocEntry,
 	offset: number,
 	{ signal }: ReadArchiveOptions = {},
-): Promise<{ block: DataBlock; close(): Promise<void> }> {
+): Promise<{ readonly block: DataBlock; readonly close: () => Promise<void> }> {
 	const stream = abortable(source);
 	if (signal) addAbortSignal(signal, stream);
 	const queue = new ByteQueue(stream, offset);
@@ -71,16 +72,18 @@ export async function readDataBlock(
 async function* readBlocks(queue: ByteQueue, toc: ArchiveToc): AsyncGenerator<DataBlock, void, undefined> {
 	const expected = new Map<number, TocEntry>();
 	for (const entry of toc.entries) if (entry.hasData) expected.set(entry.dumpId, entry);
+	const ledger = new LargeObjectLedger(toc);
 	let open: OpenBlock | undefined;
 	try {
 		while (!(await queue.atEnd())) {
-			open = await openBlock(queue, toc, (dumpId) => expected.get(dumpId));
+			open = await openBlock(queue, toc, (dumpId) => expected.get(dumpId), ledger);
 			yield open.block;
 			await open.finish();
 			expected.delete(open.block.entry.dumpId);
 		}
 		const [missing] = expected.values();
 		if (missing) throw damaged(`it ends before the data of ${describeEntry(missing)}`, queue.offset);
+		ledger.requireAll(queue.offset);
 	} finally {
 		await queue.close();
 	}

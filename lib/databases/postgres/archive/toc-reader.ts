@@ -106,10 +106,17 @@ function readCompression(
 }
 
 function readOrigin(cursor: Cursor, texts: Texts) {
+	const at = cursor.offset;
 	const [second, minute, hour, day, month, year, daylight] = [
 		...[cursor.int(), cursor.int(), cursor.int(), cursor.int()],
 		...[cursor.int(), cursor.int(), cursor.int()],
 	] as const;
+	const ranges = [
+		...[second <= 60, minute <= 59, hour <= 23, day >= 1 && day <= 31, month <= 11],
+		...[second, minute, hour, month].map((part) => part >= 0),
+		...[year >= 70, year < 8000, daylight >= -1, daylight <= 1],
+	];
+	if (ranges.includes(false)) throw damaged('its time is no time', at);
 	// As in C's struct tm: months from 0, years from 1900.
 	const createdAt: ArchiveTime = {
 		...{ year: year + 1900, month: month + 1, day, hour, minute, second },
@@ -151,7 +158,9 @@ function readEntry(cursor: Cursor, texts: Texts, version: number): TocEntry {
 	};
 	const { state, value } = cursor.fileOffset();
 	const allowed = entry.hasData ? [OFFSET_NOT_SET, OFFSET_SET] : [OFFSET_NO_DATA];
-	if (!allowed.includes(state)) throw damaged(`entry ${dumpId} has the offset state ${state}`, at);
+	if (!allowed.includes(state) || (state !== OFFSET_SET && value !== 0)) {
+		throw damaged(`entry ${dumpId} has the offset ${value} with the state ${state}`, at);
+	}
 	if (state === OFFSET_SET) entry.dataOffset = value;
 	return entry;
 }

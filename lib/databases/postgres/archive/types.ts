@@ -92,20 +92,20 @@ export interface TableDataBlock {
 	/** Where the block starts in the archive, in bytes. */
 	readonly offset: number;
 	/** Decompressed bytes as they stand in the archive: for COPY with the end marker, otherwise INSERT statements. */
-	content(): AsyncGenerator<Buffer, void, undefined>;
+	readonly content: () => AsyncGenerator<Buffer, void, undefined>;
 	/**
 	 * COPY text, one line a row, without the end marker; what `COPY ... FROM STDIN` takes. Returns the number of rows at its end.
 	 * Only for entries with a copyStmt. Fails with `ARCHIVE_DAMAGED` where the end marker is missing.
 	 */
-	rows(): AsyncGenerator<Buffer, number, undefined>;
+	readonly rows: () => AsyncGenerator<Buffer, number, undefined>;
 	/** Passes over the block without decompressing it: nothing is checked but its framing. */
-	skip(): Promise<void>;
+	readonly skip: () => Promise<void>;
 }
 
 export interface LargeObject {
 	readonly oid: number;
 	/** Decompressed. */
-	content(): AsyncGenerator<Buffer, void, undefined>;
+	readonly content: () => AsyncGenerator<Buffer, void, undefined>;
 }
 
 /** Contents of large objects (entry BLOBS). */
@@ -114,8 +114,8 @@ export interface LargeObjectsBlock {
 	readonly entry: TocEntry;
 	readonly offset: number;
 	/** In file order. Taking the next one reads the rest of the one before. */
-	objects(): AsyncGenerator<LargeObject, void, undefined>;
-	skip(): Promise<void>;
+	readonly objects: () => AsyncGenerator<LargeObject, void, undefined>;
+	readonly skip: () => Promise<void>;
 }
 
 export type DataBlock = TableDataBlock | LargeObjectsBlock;
@@ -134,9 +134,9 @@ export interface ArchiveReader {
 	 * rest of one that was left half-way. After the last one it has made sure that every entry with data had its block, and that
 	 * the file ends there.
 	 */
-	blocks(): AsyncGenerator<DataBlock, void, undefined>;
+	readonly blocks: () => AsyncGenerator<DataBlock, void, undefined>;
 	/** Releases the source; needed where `blocks` was not read to its end. Safe to call twice. */
-	close(): Promise<void>;
+	readonly close: () => Promise<void>;
 }
 
 /** Bytes, forward only: a stream, or anything that can be iterated. */
