@@ -1,22 +1,45 @@
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
-import { postgresEngine } from '../../lib/databases/postgres';
+import { postgresEngine, type PostgresRestoreOptions } from '../../lib/databases/postgres';
+import type { RestoreTarget } from '../../lib/databases/postgres/restore/target';
 import { postgresConnection } from '../shared/credentials';
+import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 
 import { verifiedContent } from './content';
-import { textParameter } from '../shared/parameters';
 
 const show = { operation: ['database'] };
 
 export const description: INodeProperties[] = [
+	{
+		displayName: 'Restore Into',
+		name: 'target',
+		type: 'options',
+		options: [
+			{
+				name: 'Existing Database',
+				value: 'existing',
+				description: 'Into a database that is there, in one transaction',
+			},
+			{ name: 'New Database', value: 'new', description: 'Into a database that this node creates' },
+			{
+				name: 'Swap With Existing Database',
+				value: 'swap',
+				description:
+					'Into a database beside the existing one, which serves on until the restored one is checked and takes its place',
+			},
+		],
+		default: 'existing',
+		description: 'Where the backup goes. Whatever fails, an existing database stays as it was.',
+		displayOptions: { show },
+	},
 	{
 		displayName: 'Target Database',
 		name: 'targetDatabase',
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. shop',
-		description: "The database to restore into, which must exist. Empty stands for the credential's.",
+		description: "The name of the database. Empty stands for the credential's.",
 		displayOptions: { show },
 	},
 	{
@@ -34,7 +57,19 @@ export const description: INodeProperties[] = [
 		],
 		default: 'stop',
 		description: 'What to do when the target database holds anything',
-		displayOptions: { show },
+		displayOptions: { show: { ...show, target: ['existing'] } },
+	},
+	{
+		displayName: 'Present Content',
+		name: 'presentContent',
+		type: 'options',
+		options: [
+			{ name: 'Drop', value: 'drop', description: 'Remove it once the restored database is in its place' },
+			{ name: 'Keep', value: 'keep', description: 'Keep it, as a database with the date in its name' },
+		],
+		default: 'keep',
+		description: 'What becomes of what the database held before',
+		displayOptions: { show: { ...show, target: ['swap'] } },
 	},
 	{
 		displayName: 'Options',
@@ -93,7 +128,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 			reachable.connection,
 			async (openSignal) => (await artifact.open(openSignal)).stream,
 			{
-				ifNotEmpty: context.getNodeParameter('ifNotEmpty', itemIndex) as 'stop' | 'clean',
+				...targetOf(context, itemIndex),
 				noOwner: options.noOwner === true,
 				noPrivileges: options.noPrivileges === true,
 				...(manifest.tables ? { expectedTables: manifest.tables } : {}),
@@ -129,4 +164,19 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	} finally {
 		await reachable.close();
 	}
+}
+
+/** Where the node's fields say that the backup goes. */
+function targetOf(
+	context: IExecuteFunctions,
+	itemIndex: number,
+): Pick<PostgresRestoreOptions, 'target' | 'ifNotEmpty'> {
+	const kind = context.getNodeParameter('target', itemIndex) as RestoreTarget['kind'];
+	if (kind === 'existing') {
+		const ifNotEmpty = context.getNodeParameter('ifNotEmpty', itemIndex) as 'stop' | 'clean';
+		return { target: { kind }, ifNotEmpty };
+	}
+	if (kind === 'new') return { target: { kind } };
+	const old = context.getNodeParameter('presentContent', itemIndex) as 'keep' | 'drop';
+	return { target: { kind, old, now: new Date() } };
 }

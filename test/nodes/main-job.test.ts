@@ -190,6 +190,33 @@ describe('the main job, node by node through the real engine', () => {
 		}
 	});
 
+	test('a new database, and one in the place of another, which is kept', async () => {
+		(await run({ nodes: [dump, upload('targets')] })).assertSuccess();
+		const restore = (target: string, name: string, presentContent = 'keep') => ({
+			nodes: [
+				download('targets'),
+				{ type: 'restore', parameters: { target, targetDatabase: name, presentContent } },
+			],
+		});
+		const databases = async () =>
+			(
+				await sql(server, 'postgres', `SELECT datname FROM pg_database WHERE datname ~ '^fresh' ORDER BY 1`)
+			).flat();
+		(await run(restore('new', 'fresh'))).assertSuccess();
+		assert.equal(await describeDatabase(server, 'fresh'), await describeDatabase(server, 'shop'));
+		const again = await run(restore('new', 'fresh'));
+		assert.match(again.error!.message, /fresh/);
+		await sql(server, 'fresh', 'DELETE FROM orders', 'CREATE TABLE later (a int)');
+		(await run(restore('swap', 'fresh'))).assertSuccess();
+		assert.equal(await describeDatabase(server, 'fresh'), await describeDatabase(server, 'shop'));
+		const kept = (await databases()).filter((name) => name !== 'fresh');
+		assert.equal(kept.length, 1);
+		assert.deepEqual(await sql(server, String(kept[0]), 'SELECT count(*)::int FROM later'), [[0]]);
+		(await run(restore('swap', 'fresh', 'drop'))).assertSuccess();
+		assert.deepEqual(await databases(), ['fresh', ...kept]);
+		assert.deepEqual(await staged(folder.path), []);
+	});
+
 	test('one copy can be stored in two places', async () => {
 		const result = await run({ nodes: [dump, upload('first'), { ...upload('second'), name: 'second' }] });
 		result.assertSuccess();
