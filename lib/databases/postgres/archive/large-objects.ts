@@ -50,18 +50,20 @@ export function separateLargeObjects(toc: ArchiveToc): ArchiveToc {
 	const created = groups.flatMap((group) =>
 		members.get(group.dumpId)!.map((member) => createEntry(group, member)),
 	);
-	const entries = toc.entries.flatMap((entry): TocEntry[] => {
+	const convert = (entry: TocEntry): TocEntry[] => {
 		if (members.has(entry.dumpId)) return [];
-		const owner = entry.dependencies.map((id) => members.get(id)).find((found) => found !== undefined);
-		if (owner && entry.desc === 'ACL' && entry.tag.startsWith('LARGE OBJECTS ')) {
-			return owner.map((member, i) => aclEntry(entry, member, i === 0 ? entry.dumpId : ++lastId));
+		const group = entry.dependencies.map((id) => members.get(id)).find((found) => found !== undefined);
+		if (group && entry.desc === 'ACL' && entry.tag.startsWith('LARGE OBJECTS ')) {
+			return group.map((member, i) => aclEntry(entry, member, i === 0 ? entry.dumpId : ++lastId));
 		}
 		return [repoint(entry)];
-	});
+	};
 	// BLOB METADATA counts as data, BLOB as pre-data: the sections stay in order.
-	const start = entries.findIndex((entry) => entry.section === 'data' || entry.section === 'post-data');
-	entries.splice(start === -1 ? entries.length : start, 0, ...created);
-	return { ...toc, entries };
+	const start = toc.entries.findIndex(
+		({ section, dumpId }) => section === 'data' || section === 'post-data' || members.has(dumpId),
+	);
+	const [before, after] = [toc.entries.slice(0, start), toc.entries.slice(start)];
+	return { ...toc, entries: [...before.flatMap(convert), ...created, ...after.flatMap(convert)] };
 }
 
 /** `SELECT pg_catalog.lo_create` as pg_dump 9.0 to 16 writes it. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { copyRows } from '../../../../../lib/databases/postgres/archive/copy-text';
+import { copyRows, countRows } from '../../../../../lib/databases/postgres/archive/copy-text';
 
 import { pieces } from './fixture';
 
@@ -24,6 +24,14 @@ test('rows are counted and freed of their end marker, in pieces of any size', as
 			assert.deepEqual(await rowsOf(`${text}\\.\n\n\n`, size), { text, rows: rows.length });
 		}),
 	);
+});
+
+test('short and long rows are counted alike', () => {
+	for (const length of [0, 1, 20, 39, 41, 300, 100_000]) {
+		assert.equal(countRows(Buffer.from(`${'x'.repeat(length)}\n`.repeat(50))), 50, `${length}`);
+	}
+	assert.equal(countRows(Buffer.from(`${'\n'.repeat(5000)}${'x'.repeat(100_000)}`)), 5000);
+	assert.equal(countRows(Buffer.from(`${'x'.repeat(100_000)}${'\n'.repeat(5000)}`)), 5000);
 });
 
 test('rows without the end marker, or cut in their middle, are damaged', async () => {

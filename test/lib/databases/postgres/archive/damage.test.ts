@@ -147,7 +147,7 @@ describe('damaged archives', { timeout: 120_000 }, () => {
 			const isPlain = decoded.toc.compression === 'none';
 			const free = isPlain ? contentBytes(bytes, dataStart) : new Set<number>();
 			let [refused, inContent, inToc] = [0, 0, 0];
-			for (let i = 0; i < 1500; i++) {
+			for (let i = 0; i < 900; i++) {
 				// Two thirds of the flips hit the data, wherever it starts.
 				const at = i % 3 === 0 ? random(dataStart) : dataStart + random(bytes.length - dataStart);
 				const flipped = Buffer.from(bytes);
@@ -173,7 +173,7 @@ describe('damaged archives', { timeout: 120_000 }, () => {
 					assert.deepEqual(found, decoded, `${name}: byte ${at}`);
 				}
 			}
-			assert.ok(refused > 300, `${name}: ${refused} refused`);
+			assert.ok(refused > 200, `${name}: ${refused} refused`);
 			assert.equal(inContent > 0, isPlain, name);
 			assert.ok(inToc < 500);
 		}
@@ -298,7 +298,7 @@ describe('hostile archives', () => {
 	});
 
 	test('a small block that decompresses to gigabytes passes through in constant memory', async () => {
-		const bomb = deflateSync(Buffer.alloc(256 * 1024 * 1024, 'a\n'));
+		const bomb = deflateSync(Buffer.alloc(256 * 1024 * 1024, 'a row of some length\n'));
 		const bytes = header(14, 6, (out) => {
 			out.int(1);
 			entry(out);
