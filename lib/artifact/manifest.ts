@@ -72,7 +72,7 @@ const shared = {
 	name: z.string().min(1),
 	kind: z.enum(['database', 'files', 'bundle']),
 	/** What the content is once all transformations are undone. */
-	format: z.enum(['plain-sql', 'tar']),
+	format: z.enum(['plain-sql', 'pg-custom', 'tar']),
 	/** The file name that fits the bytes as they are now, such as `shop-20261121T020000Z.sql.zst.age`. */
 	fileName: z.string().min(1),
 	/** When the backup began: the moment whose data it holds. ISO 8601, UTC. */

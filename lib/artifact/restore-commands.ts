@@ -1,5 +1,12 @@
 import type { ManifestDraft, Transformation } from './manifest';
 
+/** What takes the content, once all transformations are undone. */
+const consumeCommands: Record<ManifestDraft['format'], string> = {
+	tar: 'tar -xf - -C <target folder>',
+	'plain-sql': 'psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname <empty database>',
+	'pg-custom': 'pg_restore --single-transaction --exit-on-error --dbname <empty database>',
+};
+
 /**
  * The shell pipeline that opens a backup with standard tools alone, so that its manifest is a recovery manual.
  * Placeholders stand in angle brackets; nothing secret is ever part of it.
@@ -7,10 +14,7 @@ import type { ManifestDraft, Transformation } from './manifest';
 export function restoreCommands(manifest: ManifestDraft): string[] {
 	const undo = manifest.transformations.toReversed().map(undoCommand);
 	const file = shellQuote(manifest.fileName);
-	const consume =
-		manifest.format === 'tar'
-			? 'tar -xf - -C <target folder>'
-			: 'psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname <empty database>';
+	const consume = consumeCommands[manifest.format];
 	const steps = [...undo, consume];
 	const commands = [
 		`sha256sum -c ${shellQuote(`${manifest.fileName}.sha256`)}`,

@@ -4,6 +4,7 @@ import type { Manifest } from '../artifact/manifest';
 import type { Decoder } from '../artifact/transform';
 
 import { proveBundle } from './bundle';
+import { proveCustomArchive } from './custom-archive';
 import { proveArchive } from './files';
 import { provePlainSql } from './plain-sql';
 
@@ -26,6 +27,8 @@ export async function proveContent(
 				return await proveArchive(stream, manifest);
 			case 'plain-sql':
 				return await provePlainSql(stream, manifest);
+			case 'pg-custom':
+				return await proveCustomArchive(stream, manifest);
 		}
 	} catch (error) {
 		stream.destroy();

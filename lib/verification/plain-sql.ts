@@ -35,7 +35,8 @@ export async function provePlainSql(stream: Readable, { fileName, tables }: Mani
 	return [...proved, `All ${tables.length} tables have the rows that were counted, ${total} in all`];
 }
 
-class RowCounts {
+/** Rows found, by table. */
+export class RowCounts {
 	private readonly rows = new Map<string, TableRows>();
 
 	add(table: { schema: string | undefined; name: string } | undefined, rows: number): void {
@@ -56,7 +57,8 @@ class RowCounts {
 
 const MOST_NAMED = 5;
 
-function compare(fileName: string, expected: readonly TableRows[], found: RowCounts): void {
+/** @throws LifeboatError `ROW_COUNT_MISMATCH`, which names the first tables that differ. */
+export function compare(fileName: string, expected: readonly TableRows[], found: RowCounts): void {
 	const wrong: string[] = [];
 	const known = new Set(expected.map(keyOf));
 	for (const table of expected) {

@@ -8,7 +8,7 @@ const declaration = new RegExp(
 	`^DECLARE _pg_dump_cursor CURSOR FOR SELECT (${identifiers}) FROM ONLY (${identifier})\\.(${identifier})( [^]*)?$`,
 );
 const insertion = new RegExp(
-	`^INSERT INTO (${identifier})\\.(${identifier}) \\(c(?:, c)*\\) (?:OVERRIDING SYSTEM VALUE )?VALUES \\(NULL(?:, NULL)*\\);\\n$`,
+	`^INSERT INTO (${identifier})\\.(${identifier}) \\(c(?:, c)*\\) (?:OVERRIDING SYSTEM VALUE )?VALUES \\(NULL(?:, NULL)*\\);\\n+$`,
 );
 
 /** A name as SQL, its bytes as Latin-1 characters, and its parts as they read. */
@@ -16,6 +16,8 @@ export interface QualifiedName {
 	sql: string;
 	schema: string;
 	name: string;
+	/** The name alone, without quotes, its bytes as Latin-1 characters. */
+	nameBytes: string;
 }
 
 /** A table whose rows pg_dump wants to read. Texts hold bytes as Latin-1 characters. */
@@ -58,8 +60,11 @@ export function insertTarget(text: string): QualifiedName | undefined {
 }
 
 function qualifiedName(schema: string, name: string): QualifiedName {
-	const part = (identifier: string) => bytesToText(unquoteIdentifier(identifier));
-	return { sql: `${schema}.${name}`, schema: part(schema), name: part(name) };
+	const nameBytes = unquoteIdentifier(name);
+	return {
+		...{ sql: `${schema}.${name}`, schema: bytesToText(unquoteIdentifier(schema)) },
+		...{ name: bytesToText(nameBytes), nameBytes },
+	};
 }
 
 /** The qualified names in `LOCK TABLE a.b, "C".d IN ACCESS SHARE MODE`. */

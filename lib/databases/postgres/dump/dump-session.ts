@@ -7,7 +7,16 @@ import { postgresError } from '../errors';
 
 import { copyOut } from './copy-out';
 import { insertTarget, parseCursor, type QualifiedName, type RowCursor } from './cursor';
-import { commandComplete, nullRows, queryMessage, queryText, type ServerError } from './protocol';
+import { withPortableAnswers } from './portable-answers';
+import {
+	commandComplete,
+	emptyResult,
+	isLargeObjectRead,
+	nullRows,
+	queryMessage,
+	queryText,
+	type ServerError,
+} from './protocol';
 import { exchangeRaw } from './raw-exchange';
 
 /** A request of pg_dump that the server refused. */
@@ -21,11 +30,22 @@ export interface SessionSettings {
 	statementTimeoutMs: number;
 }
 
-type Cursor = RowCursor & {
-	/** `declared`: nothing was fetched. `one row`: pg_dump was given a row and is writing it. `done`: the table's rows are out. */
-	state: 'declared' | 'one row' | 'done';
+/**
+ * `in place`: the rows of a table are streamed at the place where pg_dump would have written them. `later`: pg_dump ends first,
+ * and the rows are read one table after the other with `rowsOf`.
+ */
+export type RowsPlace = 'in place' | 'later';
+
+/** A table whose rows belong into the dump. */
+export interface DumpedTable extends RowCursor {
 	rows: number;
+	/** The table they will be put into. */
 	target?: QualifiedName;
+}
+
+type Cursor = DumpedTable & {
+	/** `declared`: nothing was fetched. `one row`: pg_dump was given a row and is writing it. `done`: it has got all. */
+	state: 'declared' | 'one row' | 'done';
 };
 
 /**
@@ -37,33 +57,40 @@ type Cursor = RowCursor & {
  * made and the locks it took.
  */
 export class DumpSession {
-	/** Rows of the tables that were read to the end, in the order of the dump, by the table they will be put into. */
-	get tables(): TableRows[] {
-		return [...this.counts.values()];
-	}
+	/** In the order of the dump. */
+	readonly dumpedTables: DumpedTable[] = [];
 
 	failedRequest: FailedRequest | undefined;
 
-	/** What pg_dump wrote, not yet given on because it may have to be replaced. */
+	/** What pg_dump wrote, not yet given on because it is to be replaced. */
 	private held: Buffer[] = [];
 
 	private cursor: Cursor | undefined;
 
-	private readonly counts = new Map<string, TableRows>();
-
-	private cursorsOpened = 0;
-
-	private cursorsDone = 0;
+	private tablesRead = 0;
 
 	constructor(
 		private readonly client: Client,
 		private readonly settings: SessionSettings,
+		private readonly rowsPlace: RowsPlace,
 		private readonly onProgress: (progress: Progress) => void = () => undefined,
 	) {}
 
+	/** Rows of the tables, by the table they will be put into. */
+	get tables(): TableRows[] {
+		const counts = new Map<string, TableRows>();
+		for (const table of this.dumpedTables) {
+			// Partitions may be loaded through their root (hashes differ from server to server): their rows are counted there.
+			const { schema, name } = table.target ?? table;
+			const key = JSON.stringify([schema, name]);
+			counts.set(key, { schema, name, rows: (counts.get(key)?.rows ?? 0) + table.rows });
+		}
+		return [...counts.values()];
+	}
+
 	/** Takes what pg_dump has written, and gives what of it can be given on. */
 	written(bytes: Buffer): Buffer | undefined {
-		if (this.cursor?.state !== 'one row') return bytes;
+		if (this.rowsPlace === 'later' || this.cursor?.state !== 'one row') return bytes;
 		this.held.push(bytes);
 		return undefined;
 	}
@@ -71,7 +98,11 @@ export class DumpSession {
 	/** Answers a request; yields the rows of a table if it is time for them. @returns the answer for pg_dump. */
 	async *answer(request: Buffer): AsyncGenerator<Buffer, Buffer> {
 		const sql = queryText(request);
-		if (sql === undefined) return this.forward(request);
+		if (sql === undefined) {
+			// The contents of large objects don't go through pg_dump either, where they can be read later.
+			if (this.rowsPlace === 'later' && isLargeObjectRead(request)) return emptyResult();
+			return this.forward(request);
+		}
 		if (sql.startsWith('DECLARE _pg_dump_cursor ')) return this.declare(sql, request);
 		if (/^FETCH \d+ FROM _pg_dump_cursor$/.test(sql)) return yield* this.fetch(request);
 		if (sql === 'CLOSE _pg_dump_cursor') return this.close(request);
@@ -81,11 +112,43 @@ export class DumpSession {
 		return this.forward(adapted === sql ? request : queryMessage(adapted), sql);
 	}
 
+	/** Takes from the statement that pg_dump wrote for a row of nulls which table the rows are to be put into. */
+	setTarget(table: DumpedTable, written: Buffer): QualifiedName {
+		const target = insertTarget(written.toString('latin1'));
+		if (target === undefined) throw incomplete(`the place of the rows of ${describe(table)} was not found`);
+		table.target = target;
+		return target;
+	}
+
+	/** The rows of a table in COPY's text format, without an end marker. */
+	async *rowsOf(table: DumpedTable): AsyncGenerator<Buffer> {
+		const step = `rows of ${describe(table)}`;
+		const tablesDone = this.tablesRead;
+		this.onProgress({ step, tablesDone, bytes: 0 });
+		const failed = (error: unknown) => {
+			throw tableError(error, table);
+		};
+		const pieces = copyOut(this.client, table.copyOut);
+		let bytes = 0;
+		let next = await pieces.next().catch(failed);
+		for (; !next.done; next = await pieces.next().catch(failed)) {
+			bytes += next.value.length;
+			yield next.value;
+			this.onProgress({ step, tablesDone, bytes });
+		}
+		const rows = next.value;
+		if (rows === undefined || !Number.isSafeInteger(rows)) {
+			throw incomplete(`the server did not say that all rows of ${describe(table)} were sent`);
+		}
+		table.rows = rows;
+		this.tablesRead += 1;
+	}
+
 	/** @throws LifeboatError `INCOMPLETE` unless the rows of all tables that pg_dump asked for are out. */
 	assertComplete(): void {
-		if (this.cursor === undefined && this.held.length === 0 && this.cursorsDone === this.cursorsOpened)
-			return;
-		throw incomplete(`only ${this.cursorsDone} of ${this.cursorsOpened} tables were read`);
+		const { length } = this.dumpedTables;
+		if (this.cursor === undefined && this.held.length === 0 && this.tablesRead === length) return;
+		throw incomplete(`only ${this.tablesRead} of ${length} tables were read`);
 	}
 
 	private adapt(sql: string): string {
@@ -102,11 +165,11 @@ export class DumpSession {
 	}
 
 	private async declare(sql: string, request: Buffer): Promise<Buffer> {
-		const cursor = parseCursor(sql);
-		if (!cursor || this.cursor) throw incomplete('pg_dump asked for rows in an unknown way');
-		this.cursorsOpened += 1;
-		this.cursor = { ...cursor, state: 'declared', rows: 0 };
-		return cursor.hasNoColumns ? this.forward(request, sql) : commandComplete('DECLARE CURSOR');
+		const table = parseCursor(sql);
+		if (!table || this.cursor) throw incomplete('pg_dump asked for rows in an unknown way');
+		this.cursor = { ...table, state: 'declared', rows: 0 };
+		this.dumpedTables.push(this.cursor);
+		return table.hasNoColumns ? this.forward(request, sql) : commandComplete('DECLARE CURSOR');
 	}
 
 	private async *fetch(request: Buffer): AsyncGenerator<Buffer, Buffer> {
@@ -115,77 +178,34 @@ export class DumpSession {
 		// pg_dump writes a statement for each row of such a table, and no value goes through it.
 		if (cursor.hasNoColumns) {
 			const answer = await this.forward(request);
-			const rows = Number(/FETCH (\d+)\0/.exec(answer.toString('latin1'))?.[1]);
-			cursor.rows += rows;
+			cursor.rows += Number(/FETCH (\d+)\0/.exec(answer.toString('latin1'))?.[1]);
 			return answer;
 		}
 		if (cursor.state === 'declared') {
 			cursor.state = 'one row';
 			return nullRows(cursor.columnCount, 1);
 		}
-		yield* this.rows(cursor);
+		if (this.rowsPlace === 'in place') {
+			const target = this.setTarget(cursor, Buffer.concat(this.held));
+			this.held = [];
+			yield Buffer.from(`COPY ${target.sql} (${cursor.columns}) FROM stdin;\n`, 'latin1');
+			yield* this.rowsOf(cursor);
+			yield Buffer.from('\\.\n');
+		}
 		cursor.state = 'done';
 		return nullRows(cursor.columnCount, 0);
 	}
 
-	private async *rows(cursor: Cursor): AsyncGenerator<Buffer> {
-		const target = insertTarget(Buffer.concat(this.held).toString('latin1'));
-		this.held = [];
-		if (target === undefined) throw incomplete(`the place of the rows of ${describe(cursor)} was not found`);
-		cursor.target = target;
-		const step = `rows of ${describe(cursor)}`;
-		const tablesDone = this.cursorsDone;
-		this.onProgress({ step, tablesDone, bytes: 0 });
-		yield Buffer.from(`COPY ${target.sql} (${cursor.columns}) FROM stdin;\n`, 'latin1');
-		const failed = (error: unknown) => {
-			throw tableError(error, cursor);
-		};
-		const pieces = copyOut(this.client, cursor.copyOut);
-		let bytes = 0;
-		let next = await pieces.next().catch(failed);
-		for (; !next.done; next = await pieces.next().catch(failed)) {
-			bytes += next.value.length;
-			yield next.value;
-			this.onProgress({ step, tablesDone, bytes });
-		}
-		const rows = next.value;
-		if (rows === undefined || !Number.isSafeInteger(rows)) {
-			throw incomplete(`the server did not say that all rows of ${describe(cursor)} were sent`);
-		}
-		cursor.rows = rows;
-		yield Buffer.from('\\.\n');
-	}
-
 	private async close(request: Buffer): Promise<Buffer> {
 		const { cursor } = this;
-		if (!cursor || (cursor.state !== 'done' && !cursor.hasNoColumns)) {
+		if (!cursor || (cursor.state !== 'done' && !cursor.hasNoColumns) || !Number.isSafeInteger(cursor.rows)) {
 			throw incomplete('pg_dump stopped reading a table before its end');
 		}
 		this.cursor = undefined;
-		this.cursorsDone += 1;
-		// Partitions may be loaded through their root (hashes differ from server to server): their rows are counted there.
-		const { schema, name } = cursor.target ?? cursor;
-		const key = JSON.stringify([schema, name]);
-		const rows = (this.counts.get(key)?.rows ?? 0) + cursor.rows;
-		this.counts.set(key, { schema, name, rows });
-		return cursor.hasNoColumns ? this.forward(request) : commandComplete('CLOSE CURSOR');
+		if (!cursor.hasNoColumns) return commandComplete('CLOSE CURSOR');
+		this.tablesRead += 1;
+		return this.forward(request);
 	}
-}
-
-/** pg_dump's questions, where the answers of some servers would make it write what those servers don't take back. */
-const replacements: [asked: string, instead: string][] = [
-	// Servers of the minor releases of November 2026 and later keep a counter called `pg_attver` among the options of columns.
-	// It is theirs alone: another server refuses it as an option.
-	[
-		"array_to_string(a.attoptions, ', ')",
-		"array_to_string(ARRAY(SELECT o FROM pg_catalog.unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%'), ', ')",
-	],
-	// Asked of servers before 16, which don't know the option that pg_dump adds then to each subscription.
-	["'t' AS subrunasowner", "'f' AS subrunasowner"],
-];
-
-function withPortableAnswers(sql: string): string {
-	return replacements.reduce((text, [asked, instead]) => text.replace(asked, () => instead), sql);
 }
 
 function describe({ schema, name }: RowCursor): string {

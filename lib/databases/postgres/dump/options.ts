@@ -1,5 +1,11 @@
 /** What of a database is dumped, and how. */
 export interface PostgresDumpOptions {
+	/** `plain`, the default: SQL for psql. `custom`: pg_dump's archive for pg_restore, compressed in itself. */
+	format?: 'plain' | 'custom';
+	/** Of the custom archive; `gzip` unless given. `zstd` needs pg_restore 16 or newer. */
+	archiveCompression?: 'none' | 'gzip' | 'zstd';
+	/** gzip 1 to 9 (6), zstd 1 to 19 (3). */
+	archiveLevel?: number;
 	/** How long to wait for a table that another session has locked, in ms; 0: for ever. Default 30 s. */
 	lockTimeoutMs?: number;
 	/** How long one statement (the reading of one table, for instance) may take, in ms. Default: any time. */

@@ -3,6 +3,7 @@ import type { Dump, EngineContext } from '../../engine';
 import { connectPostgres, type PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
 
+import { startArchiveDump } from './archive-dump';
 import type { PostgresDumpOptions } from './options';
 import { pgDumpMajor } from './pg-dump-thread';
 import { startPlainDump } from './plain-dump';
@@ -41,6 +42,7 @@ export async function preparePostgresDump(
 			});
 		const serverEncoding = rows[0]!.server_encoding;
 		const encoding = unconvertible.has(serverEncoding) ? serverEncoding : 'UTF8';
+		const isArchive = options.format === 'custom';
 		return {
 			source: {
 				type: 'database',
@@ -49,10 +51,14 @@ export async function preparePostgresDump(
 				database: connection.database,
 				...(options.includeHost ? { host: connection.host } : {}),
 			},
-			format: 'plain-sql',
-			extension: '.sql',
+			...(isArchive
+				? { format: 'pg-custom' as const, extension: '.dump' }
+				: { format: 'plain-sql' as const, extension: '.sql' }),
 			start: async (signal = context.signal) =>
-				startPlainDump(connection, options, encoding, { ...context, signal }),
+				(isArchive ? startArchiveDump : startPlainDump)(
+					{ connection, options, encoding },
+					{ ...context, signal },
+				),
 		};
 	} finally {
 		await client.end();

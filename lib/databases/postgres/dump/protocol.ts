@@ -80,6 +80,19 @@ export function nullRows(columns: number, rows: number): Buffer {
 	return Buffer.concat([description, ...Array<Buffer>(rows).fill(row), commandComplete(`FETCH ${rows}`)]);
 }
 
+/** OID of the function loread(integer, integer): the same in every server. */
+const loread = 954;
+
+/** Whether a request is libpq's call to read a piece of a large object. */
+export function isLargeObjectRead(request: Buffer): boolean {
+	return request[0] === 0x46 && request.readUInt32BE(5) === loread;
+}
+
+/** The answer to a function call: a value of no bytes. */
+export function emptyResult(): Buffer {
+	return Buffer.concat([message('V', Buffer.alloc(4)), message('Z', Buffer.from('T'))]);
+}
+
 /** An ErrorResponse, as `pg` reports errors: an Error with a `code`. */
 export class ServerError extends Error {
 	constructor(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -88,6 +88,20 @@ export async function psql(
 		maxBuffer: 2 ** 30,
 	});
 	return stdout;
+}
+
+/** Fills a database that knows no encoding with names, rows and a function of bytes that are no UTF-8. */
+export async function createBytes(server: PostgresServer, database: string): Promise<void> {
+	const script = [
+		'SET client_encoding = SQL_ASCII; CREATE TABLE "t\xe4\xff" ("k\xe9" text, v integer);',
+		'INSERT INTO "t\xe4\xff" VALUES (\'\x80\xfe\xc3\', 1);',
+		"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''\xfc''::text';",
+	];
+	await withFolder(async (folder) => {
+		const file = join(folder, 'script.sql');
+		await writeFile(file, Buffer.from(script.join('\n'), 'latin1'));
+		await psql(server, database, { file });
+	});
 }
 
 /** Dumps a database with the engine, whole, to a file. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -7,6 +7,7 @@ import { startPostgres, type PostgresMajor, type PostgresServer } from '../../..
 import {
 	assertSameText,
 	compareDatabases,
+	createBytes,
 	dumpText,
 	dumpToFile,
 	nativeDumpText,
@@ -138,20 +139,7 @@ describe('encodings', () => {
 			server,
 			async (source) =>
 				withFolder(async (folder) => {
-					const script = join(folder, 'script.sql');
-					const bytes = Buffer.concat([
-						Buffer.from(
-							'SET client_encoding = SQL_ASCII; CREATE TABLE "t\xe4\xff" ("k\xe9" text, v integer);',
-							'latin1',
-						),
-						Buffer.from('INSERT INTO "t\xe4\xff" VALUES (\'\x80\xfe\xc3\', 1);', 'latin1'),
-						Buffer.from(
-							"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''\xfc''::text';",
-							'latin1',
-						),
-					]);
-					await writeFile(script, bytes);
-					await psql(server, source, { file: script });
+					await createBytes(server, source);
 					await withDatabase(
 						server,
 						async (target) => {

@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream';
+
+import type { Client } from 'pg';
+
+import type { Production } from '../../../artifact/produce';
+import type { EngineContext } from '../../engine';
+import { copyStatement } from '../archive/skeleton';
+import { readArchive } from '../archive/reader';
+import type { ArchiveToc, ByteSource, EntryData, TocEntry } from '../archive/types';
+import { writeArchive } from '../archive/writer';
+import { postgresError } from '../errors';
+
+import { incomplete, type DumpedTable } from './dump-session';
+import { runDump, type DumpSettings, type RunningDump } from './run-dump';
+
+/** Bytes of a large object that are read at once. */
+const largeObjectPiece = 512 * 1024;
+
+/**
+ * Starts a dump as pg_dump's custom archive. In memory there is its table of contents (the schema), never the data.
+ *
+ * pg_dump writes an archive without rows; it is read, and written anew with the data, from the same transaction.
+ *
+ * @throws as `runDump`.
+ */
+export async function startArchiveDump(settings: DumpSettings, context: EngineContext): Promise<Production> {
+	const { archiveCompression: compression = 'gzip', archiveLevel: level } = settings.options;
+	return runDump(
+		settings,
+		'later',
+		async function* (dump) {
+			const { toc, tables, contents, objects } = await readSkeleton(dump, settings.connection.database);
+			const data = async (entry: TocEntry): Promise<EntryData> => {
+				const table = tables.get(entry.dumpId);
+				if (table) return { kind: 'rows', rows: dump.session.rowsOf(table) };
+				const content = contents.get(entry.dumpId);
+				if (content) return { kind: 'content', content: Readable.from(content) };
+				return { kind: 'large-objects', objects: largeObjects(dump, objects.get(entry.dumpId) ?? []) };
+			};
+			yield* writeArchive(toc, data, { compression, level, signal: dump.signal }) as AsyncIterable<Buffer>;
+		},
+		context,
+	);
+}
+
+interface Skeleton {
+	toc: ArchiveToc;
+	/** The tables whose rows are to be read, by the number of their entry. */
+	tables: Map<number, DumpedTable>;
+	/** Data that pg_dump has written itself: of tables without columns. */
+	contents: Map<number, Buffer[]>;
+	/** The OIDs of the large objects that belong into an entry. */
+	objects: Map<number, number[]>;
+}
+
+async function readSkeleton(dump: RunningDump, database: string): Promise<Skeleton> {
+	// libpq only names the database in the archive by this.
+	const name = database.replaceAll(/[\\']/g, '\\$&');
+	const archive = await readArchive(dump.output(['-Fc', '-Z0', `--dbname=dbname='${name}'`]));
+	const { toc } = archive;
+	const tables: Skeleton['tables'] = new Map();
+	const contents: Skeleton['contents'] = new Map();
+	const text = (bytes: string) => Buffer.from(bytes, 'latin1').toString(toc.textEncoding);
+	const objects: Skeleton['objects'] = new Map();
+	let next = 0;
+	for await (const block of archive.blocks()) {
+		const { entry } = block;
+		if (block.kind === 'large-objects') {
+			const oids: number[] = [];
+			for await (const { oid } of block.objects()) oids.push(oid);
+			objects.set(entry.dumpId, oids);
+			continue;
+		}
+		const content: Buffer[] = [];
+		for await (const bytes of block.content()) content.push(bytes);
+		if (entry.desc !== 'TABLE DATA') {
+			contents.set(entry.dumpId, content);
+			continue;
+		}
+		const table = dump.session.dumpedTables[next++];
+		if (!table || entry.tag !== text(table.nameBytes)) {
+			throw incomplete('pg_dump read other tables than it wrote');
+		}
+		if (table.hasNoColumns) {
+			contents.set(entry.dumpId, content);
+			continue;
+		}
+		const target = dump.session.setTarget(table, Buffer.concat(content));
+		entry.copyStmt = copyStatement(text(target.sql), text(table.columns));
+		tables.set(entry.dumpId, table);
+	}
+	if (next !== dump.session.dumpedTables.length) throw incomplete('pg_dump wrote fewer tables than it read');
+	for (const entry of toc.entries) delete entry.dataOffset;
+	return { toc, tables, contents, objects };
+}
+
+async function* largeObjects(
+	dump: RunningDump,
+	oids: number[],
+): AsyncGenerator<{ oid: number; content: ByteSource }> {
+	for (const oid of oids) yield { oid, content: largeObject(dump.client, oid) };
+}
+
+async function* largeObject(client: Client, oid: number): AsyncGenerator<Buffer> {
+	for (let at = 0; ; at += largeObjectPiece) {
+		const { rows } = await client
+			.query<{ piece: string }>(
+				`SELECT pg_catalog.encode(pg_catalog.lo_get(${oid}, ${at}, ${largeObjectPiece}), 'base64') AS piece`,
+			)
+			.catch((error: unknown) => {
+				throw postgresError(error, `reading large object ${oid}`);
+			});
+		const piece = Buffer.from(rows[0]!.piece, 'base64');
+		if (piece.length > 0) yield piece;
+		if (piece.length < largeObjectPiece) return;
+	}
+}

@@ -1,0 +1,16 @@
+/** pg_dump's questions, where the answers of some servers would make it write what those servers don't take back. */
+const replacements: [asked: string, instead: string][] = [
+	// Servers of the minor releases of November 2026 and later keep a counter called `pg_attver` among the options of columns.
+	// It is theirs alone: another server refuses it as an option.
+	[
+		"array_to_string(a.attoptions, ', ')",
+		"array_to_string(ARRAY(SELECT o FROM pg_catalog.unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%'), ', ')",
+	],
+	// Asked of servers before 16, which don't know the option that pg_dump adds then to each subscription.
+	["'t' AS subrunasowner", "'f' AS subrunasowner"],
+];
+
+/** A question of pg_dump's, changed where its answer would have to be. */
+export function withPortableAnswers(sql: string): string {
+	return replacements.reduce((text, [asked, instead]) => text.replace(asked, () => instead), sql);
+}

@@ -1,0 +1,137 @@
+import { Readable } from 'node:stream';
+
+import type { Client } from 'pg';
+
+import type { Production } from '../../../artifact/produce';
+import { LifeboatError } from '../../../errors';
+import type { EngineContext } from '../../engine';
+import { connectPostgres, dropConnection, type PostgresConnection } from '../connection';
+import { postgresError } from '../errors';
+
+import { DumpSession, incomplete, type RowsPlace } from './dump-session';
+import { dumpError, LockWatch } from './failures';
+import { defaultLockTimeoutMs, pgDumpArguments, type PostgresDumpOptions } from './options';
+import { startPgDump } from './pg-dump-thread';
+
+/** What is dumped, and how its text is encoded. */
+export interface DumpSettings {
+	connection: PostgresConnection;
+	options: PostgresDumpOptions;
+	/** Such as `UTF8`. */
+	encoding: string;
+}
+
+/** A dump that runs, inside its transaction. */
+export interface RunningDump {
+	readonly client: Client;
+	readonly session: DumpSession;
+	readonly signal: AbortSignal;
+	/**
+	 * Runs pg_dump and gives what it writes, with the rows of tables where they belong if they are put in place.
+	 *
+	 * @param args beside those that follow from the options.
+	 * @throws LifeboatError unless pg_dump ended with success.
+	 */
+	output(args: string[]): AsyncGenerator<Buffer>;
+}
+
+/**
+ * Starts a dump: connects, begins a transaction that shows one moment of the database, and lets a writer produce bytes in
+ * it. Nothing runs before the stream is read, and nothing stays behind, here or on the server, when it ends or is destroyed.
+ *
+ * @throws LifeboatError as `connectPostgres`. The stream fails with `TABLE_LOCKED`, `NOT_PERMITTED`, `CONNECTION_LOST`,
+ * `INCOMPLETE`, `PG_DUMP_FAILED`, `CANCELLED` or what else `postgresError` makes of the server's errors.
+ */
+export async function runDump(
+	settings: DumpSettings,
+	rowsPlace: RowsPlace,
+	write: (dump: RunningDump) => AsyncGenerator<Buffer>,
+	{ signal, onProgress }: EngineContext,
+): Promise<Production> {
+	const { connection, options } = settings;
+	const parameters = new Map<string, string>();
+	const stop = new AbortController();
+	const stopped = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+	const client = await connectPostgres(connection, { signal: stopped, parameters });
+	const lockTimeoutMs = options.lockTimeoutMs ?? defaultLockTimeoutMs;
+	const timeouts = { lockTimeoutMs, statementTimeoutMs: options.statementTimeoutMs ?? 0 };
+	const session = new DumpSession(client, timeouts, rowsPlace, onProgress);
+	const locks = new LockWatch(client, connection, lockTimeoutMs);
+	let complete = false;
+
+	async function* bytes(): AsyncGenerator<Buffer> {
+		const doing = `dumping database ${connection.database}`;
+		try {
+			// Before pg_dump's own settings, so that they hold even where a pooler gives a server's session for one transaction only.
+			await client.query(
+				`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+				SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+				WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`,
+			);
+			await locks.prepare();
+			const output = (args: string[]) =>
+				pgDumpOutput({ settings, args, session, locks, parameters, signal: stopped });
+			yield* write({ client, session, signal: stopped, output });
+			session.assertComplete();
+			await client.query('COMMIT');
+			await client.end();
+			complete = true;
+		} catch (error) {
+			if (stopped.aborted) throw postgresError(stopped.reason, doing);
+			throw error instanceof LifeboatError ? error : postgresError(error, doing);
+		} finally {
+			await locks.end();
+			if (!complete) dropConnection(client);
+		}
+	}
+
+	const stream = Readable.from(bytes(), { objectMode: false, highWaterMark: 1024 * 1024 });
+	// A generator can't be left while it waits for the server: whoever destroys the stream ends that wait, too.
+	const destroy = stream._destroy.bind(stream);
+	stream._destroy = (error, callback) => {
+		stop.abort();
+		destroy(error, callback);
+	};
+	return {
+		stream,
+		async finish() {
+			if (!complete) throw incomplete('its end was not reached');
+			return { tables: session.tables };
+		},
+	};
+}
+
+interface PgDumpRun {
+	settings: DumpSettings;
+	args: string[];
+	session: DumpSession;
+	locks: LockWatch;
+	parameters: ReadonlyMap<string, string>;
+	signal: AbortSignal;
+}
+
+async function* pgDumpOutput(run: PgDumpRun): AsyncGenerator<Buffer> {
+	const { session, locks, settings, parameters, signal } = run;
+	const args = [...run.args, ...pgDumpArguments(settings.options, settings.encoding)];
+	const thread = startPgDump(args, parameters, signal);
+	try {
+		let exit: { succeeded: boolean; log: string } | undefined;
+		for await (const message of thread.messages) {
+			if (message.type === 'exit') {
+				exit = message;
+				break;
+			}
+			const bytes = Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength);
+			if (message.type === 'request') thread.answer(yield* locks.watch(session.answer(bytes)));
+			else {
+				const text = session.written(bytes);
+				if (text) yield text;
+			}
+		}
+		if (exit?.succeeded !== true) {
+			throw await dumpError(exit?.log, session.failedRequest, settings.connection, locks);
+		}
+	} finally {
+		await thread.end();
+	}
+}
