@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { type Readable } from 'node:stream';
 
+import { abortable } from '../streams/chain';
 import { codeOf, LifeboatError } from '../errors';
 import { TEMPORARY_PREFIX, writeError } from '../streams/atomic-file';
 
@@ -68,9 +69,7 @@ export async function extractFiles(
 	target: string,
 	options: ExtractOptions = {},
 ): Promise<ExtractReport> {
-	// Its failure is learned of by reading it; until then it must not end the process.
-	source.on('error', () => {});
-	if (options.signal) addAbortSignal(options.signal, source);
+	abortable(source, options.signal);
 	let prepared: PreparedTarget | undefined;
 	let work: string | undefined;
 	let isDone = false;

@@ -1,6 +1,16 @@
 import { addAbortSignal, pipeline, type Duplex, type Readable } from 'node:stream';
 
 /**
+ * Lets a signal destroy a stream, also one that nobody reads yet: without a listener of its own the error of such a stream
+ * would end the whole process. Who reads it later still gets that error.
+ */
+export function abortable<Stream extends Readable>(stream: Stream, signal: AbortSignal | undefined): Stream {
+	stream.on('error', () => {});
+	if (signal) addAbortSignal(signal, stream);
+	return stream;
+}
+
+/**
  * Joins a source and transforms into one readable whose life they share: an error or an early end anywhere destroys
  * every stage, and reaches whoever reads the result. Nothing flows before the result is read.
  *
@@ -11,12 +21,11 @@ import { addAbortSignal, pipeline, type Duplex, type Readable } from 'node:strea
  */
 export function chain(source: Readable, transforms: readonly Duplex[], signal?: AbortSignal): Readable {
 	const last = transforms.at(-1) ?? source;
-	if (signal) addAbortSignal(signal, last);
 	if (transforms.length > 0) {
 		// The callback only keeps the error from being thrown: pipeline has destroyed `last` with it.
 		pipeline([source, ...transforms], (error) => {
 			if (error && !last.destroyed) last.destroy(error);
 		});
 	}
-	return last;
+	return abortable(last, signal);
 }

@@ -1,7 +1,8 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
-import { addAbortSignal, pipeline, type Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { abortable } from '../../streams/chain';
 import { LifeboatError } from '../../errors';
 import { ExactLength } from '../../streams/exact-length';
 import type { GetOptions } from '../storage';
@@ -42,7 +43,7 @@ export async function download(
 	}
 	const begin = range?.start ?? 0;
 	const result = new ExactLength(length, what);
-	if (signal) addAbortSignal(signal, result);
+	abortable(result, signal);
 	const source = ({ signal: stop }: { signal: AbortSignal }) => read(stop);
 	pipeline(
 		// Node hands the signal, which tells that the result was destroyed, to a source that is a function; its types don't say so.

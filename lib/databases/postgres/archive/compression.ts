@@ -1,6 +1,7 @@
-import { addAbortSignal, Readable, type Transform } from 'node:stream';
+import { Readable, type Transform } from 'node:stream';
 import { constants, createDeflate, createInflate, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
+import { abortable } from '../../../streams/chain';
 import { codeOf, LifeboatError, messageOf } from '../../../errors';
 import { chain } from '../../../streams/chain';
 
@@ -36,7 +37,7 @@ export function compress(
 	{ compression, level }: { compression: 'gzip' | 'zstd'; level: number },
 	signal: AbortSignal,
 ): Readable {
-	const engine = addAbortSignal(signal, compressor(compression, level));
+	const engine = abortable(compressor(compression, level), signal);
 	feed(source, engine).catch((error: unknown) =>
 		engine.destroy(error instanceof Error ? error : new Error(messageOf(error), { cause: error })),
 	);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { addAbortSignal } from 'node:stream';
 
+import { abortable } from '../../../streams/chain';
 import { syncFolder, TEMPORARY_PREFIX, writeError } from '../../../streams/atomic-file';
 
 import { encodeEntries, encodeHeader } from './toc-writer';
@@ -31,7 +31,7 @@ export async function writeArchiveToFile(
 	const stream = new ArchiveStream((signal) =>
 		archiveBytes(plan, data, options, signal, (dumpId, offset) => offsets.set(dumpId, offset)),
 	);
-	if (options.signal) addAbortSignal(options.signal, stream);
+	abortable(stream, options.signal);
 	try {
 		const file = await open(temporary, 'wx', 0o600);
 		try {
