@@ -15,6 +15,7 @@ import {
 	postgresCredential,
 	sql,
 	staged,
+	stagedInTheEnd,
 	temporaryFolder,
 } from './fixtures';
 
@@ -214,8 +215,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 			// A node may have been done before the signal came; then the whole run succeeded, which is no error either.
 			assert.equal(result.error?.message.includes('failed unexpectedly') ?? false, false, name);
 			if (name === 'dumpDatabase') assert.equal(result.status, 'canceled');
-			await new Promise((resolve) => setTimeout(resolve, 300));
-			assert.deepEqual(await staged(folder.path), [], name);
+			assert.deepEqual(await stagedInTheEnd(folder.path), [], name);
 			const left = await readdir(join(destination, 'cancelled')).catch(() => []);
 			assert.equal(left.length % 3, 0, `${name} left ${left.join(', ')}`);
 			await rm(join(destination, 'cancelled'), { recursive: true, force: true });

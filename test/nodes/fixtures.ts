@@ -14,6 +14,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { Client } from 'pg';
@@ -113,4 +114,12 @@ export const postgresCredential = (server: PostgresServer, database = 'postgres'
 /** What is left in the staging folder of a run. Empty is what every end of an execution must leave. */
 export async function staged(allowedFolder: string): Promise<string[]> {
 	return await readdir(join(allowedFolder, 'lifeboat-staging'), { recursive: true }).catch(() => []);
+}
+
+/** As `staged`, once nothing is there any more or 5 s have passed: n8n doesn't wait for the handlers of a cancelled execution. */
+export async function stagedInTheEnd(allowedFolder: string): Promise<string[]> {
+	for (const deadline = Date.now() + 5000; Date.now() < deadline; await sleep(20)) {
+		if ((await staged(allowedFolder)).length === 0) return [];
+	}
+	return await staged(allowedFolder);
 }
