@@ -9,13 +9,13 @@ import type { WrittenFormat } from './toc-writer';
 import type { ByteSource, DataSource, EntryData, TocEntry } from './types';
 
 /** Small pieces are joined up to this size before they become a chunk of the archive. */
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 32 * 1024;
 
 const end = encodeInt(0);
 
 /** A data block that was asked for. */
 export interface PreparedBlock {
-	bytes(): AsyncGenerator<Buffer, void, undefined>;
+	bytes(): AsyncGenerator<Uint8Array, void, undefined>;
 	/** Releases the sources of a block that is not going to be written. */
 	destroy(): void;
 }
@@ -47,7 +47,7 @@ export async function prepareBlock(
 			destroy: () => destroy(content.objects),
 		};
 	}
-	const source = content.kind === 'rows' ? withEndMarker(content.rows) : content.content;
+	const source = content.kind === 'rows' ? withEndMarker(content.rows, entry) : content.content;
 	const encoded = encode(source, format, signal);
 	return {
 		async *bytes() {
@@ -65,7 +65,7 @@ async function* largeObjects(
 	objects: Extract<EntryData, { kind: 'large-objects' }>['objects'],
 	format: WrittenFormat,
 	signal: AbortSignal,
-): AsyncGenerator<Buffer, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
 	for await (const { oid, content } of objects) {
 		if (!Number.isInteger(oid) || oid <= 0 || oid > 0xffffffff) {
 			throw new LifeboatError('INVALID_OPTION', `${oid} is no number of a large object`);
@@ -96,29 +96,36 @@ function encode(
 	return compressed.on('error', () => undefined);
 }
 
-/** Each piece with its length before it, then the length 0. */
-async function* chunks(source: ByteSource): AsyncGenerator<Buffer, void, undefined> {
+/** Each piece with its length before it, then the length 0. Large pieces are not copied. */
+async function* chunks(source: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
 	let small: Uint8Array[] = [];
 	let size = 0;
-	const chunk = (pieces: Uint8Array[], length: number) => Buffer.concat([encodeInt(length), ...pieces]);
 	for await (const bytes of source) {
 		small.push(bytes);
 		size += bytes.length;
 		if (size < CHUNK_BYTES) continue;
-		yield chunk(small, size);
+		yield encodeInt(size);
+		yield small.length === 1 ? bytes : Buffer.concat(small, size);
 		small = [];
 		size = 0;
 	}
-	yield size > 0 ? Buffer.concat([chunk(small, size), end]) : end;
+	yield size > 0 ? Buffer.concat([encodeInt(size), ...small, end]) : end;
 }
 
-async function* withEndMarker(rows: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
+async function* withEndMarker(
+	rows: ByteSource,
+	entry: TocEntry,
+): AsyncGenerator<Uint8Array, void, undefined> {
 	let isComplete = true;
 	for await (const bytes of rows) {
 		if (bytes.length > 0) isComplete = bytes.at(-1) === 0x0a;
 		yield bytes;
 	}
-	if (!isComplete) throw new LifeboatError('INVALID_OPTION', 'COPY text ended in the middle of a row');
+	if (!isComplete) {
+		throw new LifeboatError('INCOMPLETE', `${describeEntry(entry)} ended in the middle of a row`, {
+			hint: 'The database stopped sending rows. Check its log, and run the dump again',
+		});
+	}
 	yield Buffer.from(COPY_END, 'latin1');
 }
 

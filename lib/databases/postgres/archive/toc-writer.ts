@@ -94,9 +94,15 @@ function encodeEntry(out: Encoder, entry: TocEntry, version: number): void {
 
 /** An integer as the format has it: sign, then magnitude, least significant byte first. */
 export function encodeInt(value: number): Buffer {
-	const out = new Encoder('utf8');
-	out.int(value);
-	return out.result();
+	const bytes = Buffer.allocUnsafe(1 + INTEGER_SIZE);
+	writeInt(bytes, value, 0);
+	return bytes;
+}
+
+function writeInt(target: Buffer, value: number, at: number): void {
+	if ((value | 0) !== value) throw new RangeError(`${value} is no number of 32 bits`);
+	target[at] = value < 0 ? 1 : 0;
+	target.writeUInt32LE(Math.abs(value), at + 1);
 }
 
 /** Appends the format's values to bytes that grow. */
@@ -114,10 +120,8 @@ export class Encoder {
 
 	/** @throws RangeError outside of 32 bits with sign. */
 	int(value: number): void {
-		if ((value | 0) !== value) throw new RangeError(`${value} is no number of 32 bits`);
 		this.reserve(1 + INTEGER_SIZE);
-		this.bytes[this.length] = value < 0 ? 1 : 0;
-		this.bytes.writeUInt32LE(Math.abs(value), this.length + 1);
+		writeInt(this.bytes, value, this.length);
 		this.length += 1 + INTEGER_SIZE;
 	}
 

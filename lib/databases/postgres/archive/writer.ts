@@ -24,7 +24,7 @@ import type { ArchiveToc, DataSource, TocEntry, WriteArchiveOptions } from './ty
  *
  * Whatever `data` or a source throws destroys the stream, and a stream that is destroyed aborts the signal that `data` was given.
  *
- * @throws LifeboatError `INVALID_OPTION`
+ * @throws LifeboatError `INVALID_OPTION`; the stream fails with `INCOMPLETE` where rows end in the middle of one.
  */
 export function writeArchive(toc: ArchiveToc, data: DataSource, options: WriteArchiveOptions = {}): Readable {
 	const plan = planArchive(toc, options);
@@ -76,9 +76,9 @@ export async function* archiveBytes(
 	{ readAhead = 0 }: WriteArchiveOptions,
 	signal: AbortSignal,
 	onBlock?: (dumpId: number, offset: number) => void,
-): AsyncGenerator<Buffer, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
 	let offset = 0;
-	const counted = (bytes: Buffer) => {
+	const counted = (bytes: Uint8Array) => {
 		offset += bytes.length;
 		return bytes;
 	};
@@ -114,9 +114,9 @@ export async function* archiveBytes(
 export class ArchiveStream extends Readable {
 	private readonly abort = new AbortController();
 
-	private readonly bytes: AsyncGenerator<Buffer, void, undefined>;
+	private readonly bytes: AsyncGenerator<Uint8Array, void, undefined>;
 
-	constructor(start: (signal: AbortSignal) => AsyncGenerator<Buffer, void, undefined>) {
+	constructor(start: (signal: AbortSignal) => AsyncGenerator<Uint8Array, void, undefined>) {
 		super();
 		this.bytes = start(this.abort.signal);
 	}

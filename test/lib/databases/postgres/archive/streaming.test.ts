@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import type { ArchiveToc, TocEntry } from '../../../../../lib/databases/postgres/archive/types';
+import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
+import { writeArchive } from '../../../../../lib/databases/postgres/archive/writer';
+
+const MiB = 1024 * 1024;
+
+const entry = (dumpId: number, tag: string): TocEntry => ({
+	...{
+		dumpId,
+		tag,
+		hasData: true,
+		catalogId: { tableOid: 0, oid: dumpId },
+		desc: 'TABLE DATA',
+		section: 'data',
+	},
+	...{
+		defn: null,
+		dropStmt: null,
+		copyStmt: `COPY ${tag} (t) FROM stdin;\n`,
+		namespace: 'public',
+		tablespace: null,
+	},
+	...{ tableam: null, relkind: '', owner: 'me', withOids: false, dependencies: [] },
+});
+const toc: ArchiveToc = {
+	...{
+		version: 16,
+		compression: 'none',
+		database: 'd',
+		serverVersion: '18',
+		dumpVersion: '18',
+		textEncoding: 'utf8',
+	},
+	createdAt: { year: 2026, month: 1, day: 1, hour: 0, minute: 0, second: 0, isDaylightSaving: false },
+	entries: [entry(1, 'small'), entry(2, 'large'), entry(3, 'last')],
+};
+
+describe('large archives', { timeout: 120_000 }, () => {
+	for (const [compression, size] of [
+		['none', 1024],
+		['gzip', 256],
+		['zstd', 512],
+	] as const) {
+		test(`${size} MiB of rows pass through writer and reader in constant memory: ${compression}`, async () => {
+			const row = `${'a row of some words and numbers 0123456789 '.repeat(3)}\n`;
+			const piece = Buffer.from(row.repeat(Math.floor(65_536 / row.length)));
+			const pieceRows = piece.length / row.length;
+			const count = Math.floor((size * MiB) / piece.length);
+			// Below the size of the rows, above what buffers and the collector's laziness take.
+			const limit = 100 * MiB;
+			const before = process.memoryUsage().rss;
+			let highest = before;
+			const rows = async function* (pieces: number) {
+				for (let i = 0; i < pieces; i++) {
+					if (i % 64 === 0) highest = Math.max(highest, process.memoryUsage().rss);
+					yield piece;
+				}
+			};
+			const stream = writeArchive(
+				toc,
+				async ({ tag }) => ({ kind: 'rows', rows: rows(tag === 'large' ? count : 1) }),
+				{ compression, level: compression === 'none' ? undefined : 1, readAhead: 2 },
+			);
+			const { tables } = await verifyArchive(stream);
+			assert.deepEqual(
+				tables.map(({ name, rows: found, bytes }) => [name, found, bytes]),
+				[
+					['small', pieceRows, piece.length + 5],
+					['large', pieceRows * count, piece.length * count + 5],
+					['last', pieceRows, piece.length + 5],
+				],
+			);
+			assert.ok(highest - before < limit, `${Math.round((highest - before) / MiB)} MiB more`);
+		});
+	}
+
+	test('a hundred thousand tables are written and read within seconds', async () => {
+		const entries = Array.from({ length: 100_000 }, (_, i) => ({
+			...entry(i + 1, `table ${i}`),
+			hasData: i % 50 === 0,
+		}));
+		const started = performance.now();
+		const many = writeArchive(
+			{ ...toc, entries },
+			async () => ({
+				kind: 'rows',
+				rows: (async function* () {
+					yield Buffer.from('1\n');
+				})(),
+			}),
+			{ readAhead: 4 },
+		);
+		const verified = await verifyArchive(many);
+		assert.equal(verified.toc.entries.length, 100_000);
+		assert.equal(verified.tables.length, 2000);
+		assert.ok(performance.now() - started < 20_000);
+	});
+});
