@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 
+import { abortable } from '../../../streams/chain';
+
 import { damaged, INTEGER_SIZE, OFFSET_SIZE } from './format';
 import type { ByteSource } from './types';
 
@@ -101,8 +103,9 @@ export class ByteQueue {
 	constructor(
 		source: ByteSource,
 		private base = 0,
+		signal?: AbortSignal,
 	) {
-		this.iterator = source[Symbol.asyncIterator]();
+		this.iterator = openSource(source, signal)[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
 	}
 
 	/** Offset in the archive of the next byte. */
@@ -207,7 +210,10 @@ export class ByteQueue {
 	}
 }
 
-/** The source as a stream, so that a signal can end waiting for it. */
-export function abortable(source: ByteSource): Readable {
-	return source instanceof Readable ? source : Readable.from(source, { objectMode: false });
+/** The source as a stream, which a signal can end while its next bytes are waited for. */
+function openSource(source: ByteSource, signal: AbortSignal | undefined): Readable {
+	return abortable(
+		source instanceof Readable ? source : Readable.from(source, { objectMode: false }),
+		signal,
+	);
 }

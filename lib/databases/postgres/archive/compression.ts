@@ -1,9 +1,8 @@
 import { Readable, type Transform } from 'node:stream';
 import { constants, createDeflate, createInflate, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
-import { abortable } from '../../../streams/chain';
 import { codeOf, LifeboatError, messageOf } from '../../../errors';
-import { chain } from '../../../streams/chain';
+import { abortable, chain } from '../../../streams/chain';
 
 import type { ChunkReader } from './chunk-reader';
 import { damaged } from './format';

@@ -1,6 +1,7 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../../errors';
+import { abortable } from '../../../streams/chain';
 
 import { compress } from './compression';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, COPY_END, describeEntry } from './format';
@@ -80,8 +81,7 @@ async function* largeObjects(
 
 /** Ends a source when the signal aborts: what waits for its next bytes then learns of it. */
 function tie(source: AsyncIterable<unknown>, signal: AbortSignal): void {
-	// Its reader sees its error; where there is none any more, it must not end the process.
-	if (source instanceof Readable) addAbortSignal(signal, source).on('error', () => undefined);
+	if (source instanceof Readable) abortable(source, signal);
 }
 
 /** The bytes as they stand in the archive. */
@@ -92,8 +92,7 @@ function encode(
 ): ByteSource & { destroy?(): void } {
 	const { compression, level } = format;
 	if (compression !== 'gzip' && compression !== 'zstd') return source;
-	const compressed = compress(source, { compression, level }, signal);
-	return compressed.on('error', () => undefined);
+	return compress(source, { compression, level }, signal);
 }
 
 /** Each piece with its length before it, then the length 0. Large pieces are not copied. */

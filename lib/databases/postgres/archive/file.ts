@@ -38,7 +38,10 @@ export async function writeArchiveToFile(
 			await file.writeFile(stream);
 			const start = encodeHeader(plan.toc, plan.format).length;
 			const entries = encodeEntries(plan.toc, plan.format.version, offsets);
-			await file.write(entries, 0, entries.length, start);
+			for (let written = 0; written < entries.length;) {
+				written += (await file.write(entries, written, entries.length - written, start + written))
+					.bytesWritten;
+			}
 			await file.sync();
 		} finally {
 			await file.close();

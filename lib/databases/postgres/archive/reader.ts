@@ -1,6 +1,4 @@
-import { addAbortSignal } from 'node:stream';
-
-import { abortable, ByteQueue } from './byte-queue';
+import { ByteQueue } from './byte-queue';
 import { openBlock, type OpenBlock } from './data-blocks';
 import { requireDecompression } from './compression';
 import { damaged, describeEntry } from './format';
@@ -19,9 +17,7 @@ export async function readArchive(
 	source: ByteSource,
 	{ signal }: ReadArchiveOptions = {},
 ): Promise<ArchiveReader> {
-	const stream = abortable(source);
-	if (signal) addAbortSignal(signal, stream);
-	const queue = new ByteQueue(stream);
+	const queue = new ByteQueue(source, 0, signal);
 	try {
 		const toc = await readToc(queue);
 		if (toc.entries.some((entry) => entry.hasData)) requireDecompression(toc.compression);
@@ -57,9 +53,7 @@ export async function readDataBlock(
 	offset: number,
 	{ signal }: ReadArchiveOptions = {},
 ): Promise<{ readonly block: DataBlock; readonly close: () => Promise<void> }> {
-	const stream = abortable(source);
-	if (signal) addAbortSignal(signal, stream);
-	const queue = new ByteQueue(stream, offset);
+	const queue = new ByteQueue(source, offset, signal);
 	try {
 		const { block } = await openBlock(queue, toc, (dumpId) => (dumpId === entry.dumpId ? entry : undefined));
 		return { block, close: () => queue.close() };

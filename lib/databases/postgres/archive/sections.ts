@@ -69,7 +69,7 @@ export function restoreConstraints(toc: ArchiveToc): Map<number, RestoreConstrai
 				.map((id) => (isPostData ? (dataOfTable.get(id) ?? id) : id));
 			const isLocking = isPostData && entry.desc !== 'INDEX';
 			const locks = isLocking ? after.filter((id) => /^TABLE(?: DATA)?$/.test(byId.get(id)!.desc)) : [];
-			return [entry.dumpId, { after: [...new Set(after)], locks }];
+			return [entry.dumpId, { after: [...new Set(after)], locks: [...new Set(locks)] }];
 		}),
 	);
 }

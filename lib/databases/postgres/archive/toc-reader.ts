@@ -1,32 +1,22 @@
-import { isAscii, isUtf8 } from 'node:buffer';
-
 import { LifeboatError } from '../../../errors';
 
 import type { ByteQueue, Cursor } from './byte-queue';
 import {
-	compressions,
 	damaged,
-	FORMAT_CUSTOM,
-	INTEGER_SIZE,
-	MAGIC,
-	NEWEST_VERSION,
 	OFFSET_NO_DATA,
 	OFFSET_NOT_SET,
 	OFFSET_SET,
-	OFFSET_SIZE,
-	OLDEST_VERSION,
 	sections,
-	VERSION_WITH_COMPRESSION_ALGORITHM,
 	VERSION_WITH_RELKIND,
 	VERSION_WITH_TABLE_ACCESS_METHOD,
 } from './format';
+import { readHeader } from './header-reader';
 import { sniffMagic } from './sniff';
-import type { ArchiveCompression, ArchiveTime, ArchiveToc, TocEntry } from './types';
+import { Texts } from './toc-texts';
+import type { ArchiveToc, TocEntry } from './types';
 
 /** More than any pg_dump could hold in memory in practice; bounds what a hostile archive costs. */
 const MAX_TOC_BYTES = 1024 * 1024 * 1024;
-
-type Header = Omit<ArchiveToc, 'textEncoding' | 'entries'>;
 
 /**
  * Reads header and table of contents.
@@ -57,77 +47,6 @@ export async function readToc(queue: ByteQueue): Promise<ArchiveToc> {
 		entries.push(entry);
 	}
 	return texts.decode({ ...header, textEncoding: 'latin1', entries });
-}
-
-function readHeader(cursor: Cursor, texts: Texts): Header {
-	cursor.take(MAGIC.length);
-	const at = cursor.offset;
-	const [major, version] = [cursor.byte(), cursor.byte(), cursor.byte()] as const;
-	if (major !== 1 || version < OLDEST_VERSION || version > NEWEST_VERSION) {
-		const isNewer = major > 1 || (major === 1 && version > NEWEST_VERSION);
-		throw new LifeboatError(
-			'UNSUPPORTED_FORMAT',
-			`The PostgreSQL archive has format version ${major}.${version}; 1.${OLDEST_VERSION} to 1.${NEWEST_VERSION} are known`,
-			{
-				hint: isNewer
-					? 'Update n8n-nodes-lifeboat, or restore with the pg_restore that belongs to the pg_dump that wrote it'
-					: 'Restore it with pg_restore',
-			},
-		);
-	}
-	const [integerSize, offsetSize, format] = [cursor.byte(), cursor.byte(), cursor.byte()] as const;
-	if (integerSize !== INTEGER_SIZE || offsetSize !== OFFSET_SIZE) {
-		throw damaged(`integers of ${integerSize} and offsets of ${offsetSize} bytes`, at + 3);
-	}
-	if (format !== FORMAT_CUSTOM) {
-		throw new LifeboatError(
-			'UNSUPPORTED_FORMAT',
-			'This is the table of contents of a dump in the directory or tar format, not a custom archive',
-			{ hint: 'Dump with pg_dump -Fc, or restore this dump with pg_restore' },
-		);
-	}
-	return { version: version, ...readCompression(cursor, version), ...readOrigin(cursor, texts) };
-}
-
-function readCompression(
-	cursor: Cursor,
-	version: number,
-): { compression: ArchiveCompression; compressionLevel?: number } {
-	const at = cursor.offset;
-	if (version < VERSION_WITH_COMPRESSION_ALGORITHM) {
-		const level = cursor.int();
-		if (level < -1 || level > 9) throw damaged(`compression level ${level}`, at);
-		return { compression: level === 0 ? 'none' : 'gzip', compressionLevel: level };
-	}
-	const number = cursor.byte();
-	const compression = compressions[number];
-	if (!compression) throw damaged(`compression ${number}`, at);
-	return { compression };
-}
-
-function readOrigin(cursor: Cursor, texts: Texts) {
-	const at = cursor.offset;
-	const [second, minute, hour, day, month, year, daylight] = [
-		...[cursor.int(), cursor.int(), cursor.int(), cursor.int()],
-		...[cursor.int(), cursor.int(), cursor.int()],
-	] as const;
-	const ranges = [
-		...[second <= 60, minute <= 59, hour <= 23, day >= 1 && day <= 31, month <= 11],
-		...[second, minute, hour, month].map((part) => part >= 0),
-		...[year >= 70, year < 8000, daylight >= -1, daylight <= 1],
-	];
-	if (ranges.includes(false)) throw damaged('its time is no time', at);
-	// As in C's struct tm: months from 0, years from 1900.
-	const createdAt: ArchiveTime = {
-		...{ year: year + 1900, month: month + 1, day, hour, minute, second },
-		isDaylightSaving: daylight > 0,
-	};
-	return {
-		createdAt,
-		database: texts.read(cursor),
-		serverVersion: texts.read(cursor),
-		dumpVersion: texts.read(cursor),
-	};
 }
 
 function readEntry(cursor: Cursor, texts: Texts, version: number): TocEntry {
@@ -212,46 +131,4 @@ function parseNumber(bytes: Buffer | null, limit: number): number | undefined {
 	if (!/^\d{1,10}$/.test(text)) return undefined;
 	const number = Number(text);
 	return number <= limit ? number : undefined;
-}
-
-/** Keeps texts byte for byte until all are known, for only then it is known whether all are UTF-8. */
-class Texts {
-	private allAscii = true;
-
-	private allUtf8 = true;
-
-	read(cursor: Cursor): string | null {
-		const bytes = cursor.text();
-		if (bytes === null) return null;
-		if (!isAscii(bytes)) {
-			this.allAscii = false;
-			this.allUtf8 &&= isUtf8(bytes);
-		}
-		return bytes.toString('latin1');
-	}
-
-	decode(toc: ArchiveToc): ArchiveToc {
-		if (!this.allUtf8) return toc;
-		if (this.allAscii) return { ...toc, textEncoding: 'utf8' };
-		const decode = <T extends string | null>(text: T): T =>
-			(text === null ? null : Buffer.from(text, 'latin1').toString('utf8')) as T;
-		for (const entry of toc.entries) {
-			entry.tag = decode(entry.tag);
-			entry.desc = decode(entry.desc);
-			entry.defn = decode(entry.defn);
-			entry.dropStmt = decode(entry.dropStmt);
-			entry.copyStmt = decode(entry.copyStmt);
-			entry.namespace = decode(entry.namespace);
-			entry.tablespace = decode(entry.tablespace);
-			entry.tableam = decode(entry.tableam);
-			entry.owner = decode(entry.owner);
-		}
-		return {
-			...toc,
-			textEncoding: 'utf8',
-			database: decode(toc.database),
-			serverVersion: decode(toc.serverVersion),
-			dumpVersion: decode(toc.dumpVersion),
-		};
-	}
 }

@@ -1,5 +1,5 @@
 /**
- * What PostgreSQL's custom archive format (`pg_dump -Fc`) holds, and how this folder's functions are called.
+ * What PostgreSQL's custom archive format (`pg_dump -Fc`) holds.
  *
  * The format has no specification but pg_dump's own source (pg_backup_archiver.c, pg_backup_custom.c, compress_*.c).
  */
@@ -232,23 +232,3 @@ export interface VerifiedArchive {
 	/** Size of the archive in bytes. */
 	size: number;
 }
-
-/*
- * Functions of this folder:
- *
- * reader.ts      readArchive(source: ByteSource, options?: ReadArchiveOptions): Promise<ArchiveReader>
- *                readDataBlock(source: ByteSource, toc, entry: TocEntry, offset: number, options?): Promise<{ block, close() }>
- *                    one block from a source that starts at its offset: parallel restore out of a file
- * skeleton.ts    parseSkeleton(bytes: Uint8Array): Promise<ArchiveToc>
- * writer.ts      writeArchive(toc: ArchiveToc, data: DataSource, options?: WriteArchiveOptions): Readable
- * file.ts        writeArchiveToFile(path: string, toc, data, options?): Promise<void>     with offsets, as pg_dump -f does
- * sections.ts    entriesBySection(toc), restorePass(entry): main, ACL, post-ACL; restoreDependencies(toc): for parallel restore
- * selection.ts   selectEntries(toc: ArchiveToc, selection: EntrySelection): SelectedEntry[]
- * list.ts        formatList(toc, selection?): string     as pg_restore -l prints; parseList(text): number[]
- * verify.ts      verifyArchive(source: ByteSource, options?): Promise<VerifiedArchive>
- * large-objects.ts  separateLargeObjects(toc): ArchiveToc   BLOB METADATA groups (17+) as one BLOB entry each, plain SQL in defn
- * text.ts        displayText(toc: ArchiveToc, text: string): string
- *
- * All throw LifeboatError: ARCHIVE_DAMAGED (not what the format allows, cut short), UNSUPPORTED_FORMAT (another format,
- * version or compression), INVALID_OPTION (a call that can't be served).
- */

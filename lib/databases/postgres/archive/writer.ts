@@ -1,6 +1,7 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../../errors';
+import { abortable } from '../../../streams/chain';
 
 import { compressionLevels } from './compression';
 import { prepareBlock, type PreparedBlock } from './data-writer';
@@ -29,7 +30,7 @@ import type { ArchiveToc, DataSource, TocEntry, WriteArchiveOptions } from './ty
 export function writeArchive(toc: ArchiveToc, data: DataSource, options: WriteArchiveOptions = {}): Readable {
 	const plan = planArchive(toc, options);
 	const stream = new ArchiveStream((signal) => archiveBytes(plan, data, options, signal));
-	return options.signal ? addAbortSignal(options.signal, stream) : stream;
+	return abortable(stream, options.signal);
 }
 
 /** What is going to be written. */

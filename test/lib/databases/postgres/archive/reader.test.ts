@@ -5,10 +5,48 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 
 import { readArchive, readDataBlock } from '../../../../../lib/databases/postgres/archive/reader';
+import { parseList } from '../../../../../lib/databases/postgres/archive/list';
+import { selectEntries } from '../../../../../lib/databases/postgres/archive/selection';
+import { encodeHeader, Encoder } from '../../../../../lib/databases/postgres/archive/toc-writer';
+import type { ArchiveToc } from '../../../../../lib/databases/postgres/archive/types';
 import { archiveSettings, displayText } from '../../../../../lib/databases/postgres/archive/text';
 import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
 
 import { decode, LARGE_TABLE_ROWS, pieces, run, startSample, type Sample } from './fixture';
+
+/** The TOC as it was before 1.14, without table access methods. */
+function encodeOlderEntries({ entries }: ArchiveToc): Buffer {
+	const out = new Encoder('utf8');
+	out.int(entries.length);
+	for (const entry of entries) {
+		out.int(entry.dumpId);
+		out.int(entry.hasData ? 1 : 0);
+		for (const text of [
+			String(entry.catalogId.tableOid),
+			String(entry.catalogId.oid),
+			entry.tag,
+			entry.desc,
+		]) {
+			out.text(text);
+		}
+		out.int(['none', 'pre-data', 'data', 'post-data'].indexOf(entry.section) + 1);
+		for (const text of [
+			entry.defn,
+			entry.dropStmt,
+			entry.copyStmt,
+			entry.namespace,
+			entry.tablespace,
+			entry.owner,
+		]) {
+			out.text(text);
+		}
+		out.text(entry.tag === 'items' ? 'true' : 'false');
+		for (const dumpId of entry.dependencies) out.text(String(dumpId));
+		out.text(null);
+		out.fileOffset(entry.hasData ? 1 : 3, 0);
+	}
+	return out.result();
+}
 
 describe("reading archives of pg_dump's own", { timeout: 120_000 }, () => {
 	let sample: Sample;
@@ -214,6 +252,36 @@ describe("reading archives of pg_dump's own", { timeout: 120_000 }, () => {
 				assert.equal(seen.length, 7, treat);
 				if (treat === 'leave') assert.equal(largeObject, 'abc');
 			}
+		}
+	});
+
+	test('the older formats of PostgreSQL 9.0 to 11 are read, as pg_restore reads them', async () => {
+		const bytes = await readFile(await sample.archive('newer', '-Z0', '-t', 'items', '-t', 'orders'));
+		const newer = await decode(pieces(bytes));
+		const data = bytes.subarray(Math.min(...[...newer.tables.values()].map(({ offset }) => offset)));
+		for (const version of [12, 13]) {
+			const older = Buffer.concat([
+				encodeHeader(newer.toc, { version, compression: 'none', level: 0 }),
+				encodeOlderEntries(newer.toc),
+				data,
+			]);
+			const decoded = await decode(pieces(older));
+			assert.equal(decoded.toc.version, version);
+			assert.deepEqual(
+				decoded.toc.entries.map((entry) => ({ ...entry, dataOffset: undefined })),
+				newer.toc.entries.map((entry) => ({
+					...entry,
+					...{ dataOffset: undefined, tableam: null, withOids: entry.tag === 'items' },
+				})),
+			);
+			const texts = ({ tables }: typeof newer) => new Map([...tables].map(([tag, { text }]) => [tag, text]));
+			assert.deepEqual(texts(decoded), texts(newer));
+			const path = sample.path(`older-${version}`);
+			await writeFile(path, older);
+			assert.deepEqual(
+				parseList(await run('pg_restore', ['-l', path])),
+				selectEntries(decoded.toc, {}).map(({ entry }) => entry.dumpId),
+			);
 		}
 	});
 

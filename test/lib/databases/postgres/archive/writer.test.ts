@@ -258,6 +258,16 @@ describe('writing archives', { timeout: 120_000 }, () => {
 		assert.deepEqual(await readdir(sample.folder), files);
 	});
 
+	test('an abort before anything was read does not end the process', async () => {
+		const { toc } = await decode(original);
+		const abort = new AbortController();
+		const never: DataSource = () => Promise.reject(new Error('read'));
+		const stream = writeArchive(toc, never, { signal: abort.signal });
+		abort.abort();
+		await sleep(5);
+		await assert.rejects(stream.toArray(), { name: 'AbortError' });
+	});
+
 	test('an existing file is replaced only by a whole archive', async () => {
 		const path = await rewrite('replaced', 'file', {});
 		const bytes = await readFile(path);
