@@ -29,6 +29,7 @@ export class LifeboatEncryptionApi implements ICredentialType {
 			description:
 				'Public keys that backups are encrypted for, one a line. The command age-keygen makes a pair',
 		},
+		// eslint-disable-next-line @n8n/community-nodes/credential-unnecessary-password -- it is a secret key
 		{
 			displayName: 'Age Identity',
 

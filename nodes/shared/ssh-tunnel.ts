@@ -22,6 +22,17 @@ export interface Tunnel {
 	close: () => Promise<void>;
 }
 
+/** What is used of ssh2's client, whose types are not part of n8n's. */
+interface ForwardingClient {
+	forwardOut(
+		sourceHost: string,
+		sourcePort: number,
+		host: string,
+		port: number,
+		callback: (error: Error | undefined, channel: Duplex) => void,
+	): unknown;
+}
+
 /** Opens a tunnel with n8n's own SSH client, kept alive for as long as it is open. */
 export async function openTunnel(
 	context: IExecuteFunctions | ILoadOptionsFunctions,
@@ -34,25 +45,19 @@ export async function openTunnel(
 	const server = createServer((socket) => {
 		sockets.add(socket.setNoDelay(true));
 		socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-		client.forwardOut(
-			'127.0.0.1',
-			socket.remotePort ?? 0,
-			target.host,
-			target.port,
-			(error: Error | undefined, channel: Duplex) => {
-				if (error) {
-					socket.destroy(error);
-					return;
-				}
-				// When one direction fails, the database client sees its connection end and says so.
-				void Promise.allSettled([pipeline(socket, channel), pipeline(channel, socket)]).then(() =>
-					socket.destroy(),
-				);
-			},
-		);
+		client.forwardOut('127.0.0.1', socket.remotePort ?? 0, target.host, target.port, (error, channel) => {
+			if (error) {
+				socket.destroy(error);
+				return;
+			}
+			// When one direction fails, the database client sees its connection end and says so.
+			void Promise.allSettled([pipeline(socket, channel), pipeline(channel, socket)]).then(() =>
+				socket.destroy(),
+			);
+		});
 	}).listen(0, '127.0.0.1');
 	await once(server, 'listening');
-	const timer = setInterval(() => context.helpers.updateLastUsed(client), touchEveryMs);
+	const timer = setInterval(() => context.helpers.updateLastUsed(client as never), touchEveryMs);
 	timer.unref();
 	return {
 		host: '127.0.0.1',
@@ -68,9 +73,12 @@ export async function openTunnel(
 	};
 }
 
-async function connect(context: IExecuteFunctions | ILoadOptionsFunctions, credentials: SSHCredentials) {
+async function connect(
+	context: IExecuteFunctions | ILoadOptionsFunctions,
+	credentials: SSHCredentials,
+): Promise<ForwardingClient> {
 	try {
-		return await context.helpers.getSSHClient(credentials);
+		return (await context.helpers.getSSHClient(credentials)) as ForwardingClient;
 	} catch (error) {
 		throw new LifeboatError(
 			'SSH_FAILED',

@@ -326,6 +326,6 @@ describe('failures end in a clear error and leave nothing behind', () => {
 	test('Continue On Fail turns an error into an item', async () => {
 		const result = await run({ nodes: [{ type: 'encrypt', onError: 'continueRegularOutput' }] });
 		assert.equal(result.status, 'success');
-		assert.match(String(result.json('encrypt')[0]!.error), /holds no backup/);
+		assert.match(result.json('encrypt')[0]!.error as string, /holds no backup/);
 	});
 });

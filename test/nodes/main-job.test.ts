@@ -241,7 +241,7 @@ describe('the main job, node by node through the real engine', () => {
 		});
 		const items = result.assertSuccess().json('upload');
 		assert.equal(items.length, 2);
-		assert.ok(String(items[0]!.createdAt) > String(items[1]!.createdAt));
+		assert.ok((items[0]!.createdAt as string) > (items[1]!.createdAt as string));
 		assert.deepEqual(
 			[items[0]!.name, items[0]!.kind, items[0]!.rows, items[0]!.encrypted],
 			['shop', 'database', 2200, false],
