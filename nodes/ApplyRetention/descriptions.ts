@@ -19,6 +19,15 @@ const count = (displayName: string, name: string, what: string): INodeProperties
 	description: what,
 });
 
+const within = (displayName: string, name: string, what: string): INodeProperties => ({
+	displayName,
+	name,
+	type: 'string',
+	default: '',
+	placeholder: 'e.g. 30d or 1y6m',
+	description: what,
+});
+
 export const description: INodeProperties[] = [
 	{
 		displayName: 'Mode',
@@ -49,6 +58,7 @@ export const description: INodeProperties[] = [
 		displayOptions: { show: custom },
 		options: [
 			count('Keep Daily', 'keepDaily', 'The newest backup of each of the last days that have one'),
+			count('Keep Days', 'keepDays', "Everything of the newest backup's day and of this many days before it"),
 			count('Keep Hourly', 'keepHourly', 'The newest backup of each of the last hours that have one'),
 			count('Keep Last', 'keepLast', 'The newest backups, whenever they were made'),
 			count(
@@ -58,15 +68,18 @@ export const description: INodeProperties[] = [
 			),
 			count('Keep Monthly', 'keepMonthly', 'The newest backup of each of the last months that have one'),
 			count('Keep Weekly', 'keepWeekly', 'The newest backup of each of the last ISO weeks that have one'),
-			{
-				displayName: 'Keep Within',
-				name: 'keepWithin',
-				type: 'string',
-				default: '',
-				placeholder: 'e.g. 30d or 1y6m',
-				description: 'Everything of this time before the newest backup',
-			},
+			within('Keep Within', 'keepWithin', 'Everything of this time before the newest backup'),
+			within('Keep Within Daily', 'keepWithinDaily', 'The newest backup of each day of this time'),
+			within('Keep Within Hourly', 'keepWithinHourly', 'The newest backup of each hour of this time'),
+			within('Keep Within Monthly', 'keepWithinMonthly', 'The newest backup of each month of this time'),
+			within('Keep Within Weekly', 'keepWithinWeekly', 'The newest backup of each ISO week of this time'),
+			within('Keep Within Yearly', 'keepWithinYearly', 'The newest backup of each year of this time'),
 			count('Keep Yearly', 'keepYearly', 'The newest backup of each of the last years that have one'),
+			count(
+				'Maximum Size (GB)',
+				'maxTotalGb',
+				'What the kept backups of a job may take: beyond it the oldest go, but never below Keep Minimum',
+			),
 		],
 	},
 	{
@@ -132,8 +145,10 @@ export function policyOf(context: IExecuteFunctions, itemIndex: number): Retenti
 	const chosen = context.getNodeParameter('policy', itemIndex) as string;
 	const zone = optionsOf(context, itemIndex).zone?.trim() || context.getTimezone();
 	const preset = presets.find(({ value }) => value === chosen);
-	const rules = preset?.policy ?? filled(context.getNodeParameter('rules', itemIndex, {}) as IDataObject);
-	return parsePolicy({ ...rules, zone });
+	if (preset) return parsePolicy({ ...preset.policy, zone });
+	const { maxTotalGb, ...rules } = filled(context.getNodeParameter('rules', itemIndex, {}) as IDataObject);
+	const maxTotalBytes = typeof maxTotalGb === 'number' ? Math.round(maxTotalGb * 1e9) : undefined;
+	return parsePolicy({ ...rules, ...(maxTotalBytes ? { maxTotalBytes } : {}), zone });
 }
 
 /** The guards that the node's options name. */

@@ -270,6 +270,23 @@ describe('the main job, node by node through the real engine', () => {
 			],
 		);
 		assert.equal((await readdir(join(destination, prefix))).length, 9);
+		const every = {
+			...{
+				keepLast: 1,
+				keepHourly: 1,
+				keepDaily: 1,
+				keepWeekly: 1,
+				keepMonthly: 1,
+				keepYearly: 1,
+				keepDays: 1,
+			},
+			...{ keepWithin: '1h', keepWithinHourly: '1h', keepWithinDaily: '1d', keepWithinWeekly: '1d' },
+			...{ keepWithinMonthly: '1m', keepWithinYearly: '1y', keepMinimum: 1, maxTotalGb: 1 },
+		};
+		const all = await run({
+			nodes: [{ type: 'applyRetention', parameters: { ...parameters, rules: every } }],
+		});
+		assert.equal(all.assertSuccess().json('applyRetention').length, 3);
 		const real = await run({
 			nodes: [{ type: 'applyRetention', parameters: { ...parameters, mode: 'delete' } }],
 		});
