@@ -35,20 +35,22 @@ async function demo({ sql, s3 }: DemoSettings, cleanup: Cleanup, signal: AbortSi
 	);
 	const client = await n8n.login();
 	const keys = await createCredentials(client, shop, s3);
-	const schedule = scheduleIn(5);
 	const adjustments: Adjustments = {
 		uploads: folders.uploads,
 		storage: s3 ? { storage: 's3', bucket: s3.bucket } : { storage: 'local', folder: folders.backups },
 		credentials: keys.credentials,
-		parameters: { 'Every night at two': { rule: schedule.rule } },
 	};
-	const nightly = await client.createWorkflow(adjust(await readWorkflow('nightly-backup'), adjustments));
-	const restore = await client.createWorkflow(adjust(await readWorkflow('restore-on-webhook'), adjustments));
 	await client.createWorkflow(adjust(await readWorkflow('back-up-and-prove'), adjustments));
+	const restore = await client.createWorkflow(adjust(await readWorkflow('restore-on-webhook'), adjustments));
+	const schedule = scheduleIn(8);
+	const parameters = { 'Every night at two': { rule: schedule.rule } };
+	const nightly = await client.createWorkflow(
+		adjust(await readWorkflow('nightly-backup'), { ...adjustments, parameters }),
+	);
+	await client.activate(nightly.id);
 	say(`n8n runs at ${n8n.url}; three example workflows are imported, with credentials and folders filled in`);
 
 	heading('Backup, started by its schedule');
-	await client.activate(nightly.id);
 	say(
 		`"${nightly.name}" is active. So that you need not wait for two o'clock, its schedule says ${schedule.at.toISOString().slice(11, 19)} UTC`,
 	);

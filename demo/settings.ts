@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** What the command line and the environment ask of the demo. */
@@ -33,7 +35,10 @@ export function readSettings(args: string[], environment: NodeJS.ProcessEnv): De
 		args,
 		options: { exit: { type: 'boolean', default: false }, sql: { type: 'string' } },
 	});
-	return { exit: values.exit, sql: values.sql, s3: s3Settings(environment) };
+	// npm changes to the package's folder and tells in INIT_CWD where it was called.
+	const sql = values.sql === undefined ? undefined : resolve(environment.INIT_CWD ?? '.', values.sql);
+	if (sql !== undefined && !existsSync(sql)) throw new Error(`There is no file ${sql}`);
+	return { exit: values.exit, sql, s3: s3Settings(environment) };
 }
 
 function s3Settings(environment: NodeJS.ProcessEnv): S3Settings | undefined {

@@ -60,7 +60,7 @@ export function workflowTests(stage: () => Stage): void {
 
 		test('the schedule starts the nightly backup, which stores one encrypted bundle', async () => {
 			const { client, load } = stage();
-			nightly = await load('nightly-backup', { 'Every night at two': { rule: scheduleIn(3).rule } });
+			nightly = await load('nightly-backup', { 'Every night at two': { rule: scheduleIn(8).rule } });
 			await client.activate(nightly.id);
 			const execution = await client.finished(await client.started(nightly.id));
 			await client.deactivate(nightly.id);

@@ -61,7 +61,8 @@ export async function startN8n(options: N8nServerOptions): Promise<N8nServer> {
 	if (withPackage) await installPackage(join(userFolder, '.n8n/nodes/node_modules/n8n-nodes-lifeboat'));
 
 	const logFile = createWriteStream(join(userFolder, 'n8n.log'), { flags: 'a' });
-	const child = spawn(process.execPath, [n8nProgram, 'start'], {
+	const [command, args] = whileParentLives(process.execPath, [n8nProgram, 'start']);
+	const child = spawn(command, args, {
 		cwd: userFolder,
 		env: { ...environment(options, userFolder, port, await freePort()), ...options.env },
 		stdio: ['ignore', 'pipe', 'pipe'],
@@ -188,6 +189,12 @@ async function ready(
 		const health = await fetch(`${url}/healthz/readiness`).catch(() => undefined);
 		if (health?.ok) return;
 	}
+}
+
+/** Has the kernel kill a program when its starter is gone, even one that was killed itself (asked politely, n8n would spin on its closed log). */
+function whileParentLives(command: string, args: string[]): [command: string, args: string[]] {
+	const setpriv = '/usr/bin/setpriv';
+	return existsSync(setpriv) ? [setpriv, ['--pdeathsig', 'SIGKILL', command, ...args]] : [command, args];
 }
 
 /** Asks first; n8n gives running executions 30 seconds by itself. */
