@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { ArchiveToc, TocEntry } from '../../../../../lib/databases/postgres/archive/types';
 import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
@@ -48,31 +49,38 @@ describe('large archives', { timeout: 120_000 }, () => {
 			const row = `${'a row of some words and numbers 0123456789 '.repeat(3)}\n`;
 			const piece = Buffer.from(row.repeat(Math.floor(65_536 / row.length)));
 			const pieceRows = piece.length / row.length;
-			const count = Math.floor((size * MiB) / piece.length);
-			// Below the size of the rows, above what buffers and the collector's laziness take.
-			const limit = 100 * MiB;
-			const before = process.memoryUsage().rss;
-			let highest = before;
+			let highest = 0;
 			const rows = async function* (pieces: number) {
 				for (let i = 0; i < pieces; i++) {
+					// As a socket does: without turns of the event loop V8 keeps what is long done with.
+					if (i % 16 === 0) await nextTurn();
 					if (i % 64 === 0) highest = Math.max(highest, process.memoryUsage().rss);
 					yield piece;
 				}
 			};
-			const stream = writeArchive(
-				toc,
-				async ({ tag }) => ({ kind: 'rows', rows: rows(tag === 'large' ? count : 1) }),
-				{ compression, level: compression === 'none' ? undefined : 1, readAhead: 2 },
-			);
-			const { tables } = await verifyArchive(stream);
-			assert.deepEqual(
-				tables.map(({ name, rows: found, bytes }) => [name, found, bytes]),
-				[
-					['small', pieceRows, piece.length + 5],
-					['large', pieceRows * count, piece.length * count + 5],
-					['last', pieceRows, piece.length + 5],
-				],
-			);
+			const pass = async (megabytes: number) => {
+				const count = Math.floor((megabytes * MiB) / piece.length);
+				const stream = writeArchive(
+					toc,
+					async ({ tag }) => ({ kind: 'rows', rows: rows(tag === 'large' ? count : 1) }),
+					{ compression, level: compression === 'none' ? undefined : 1, readAhead: 2 },
+				);
+				const { tables } = await verifyArchive(stream);
+				assert.deepEqual(
+					tables.map(({ name, rows: found, bytes }) => [name, found, bytes]),
+					[
+						['small', pieceRows, piece.length + 5],
+						['large', pieceRows * count, piece.length * count + 5],
+						['last', pieceRows, piece.length + 5],
+					],
+				);
+			};
+			// What the engine takes for itself, once, is not what this is about.
+			await pass(64);
+			const before = highest;
+			await pass(size);
+			// Far below the size of the rows, above the collector's laziness.
+			const limit = 80 * MiB;
 			assert.ok(highest - before < limit, `${Math.round((highest - before) / MiB)} MiB more`);
 		});
 	}
