@@ -1,6 +1,7 @@
 import { createGunzip, createGzip } from 'node:zlib';
 
 import type { CompressionFormat } from './compression';
+import { DecompressStream } from './decompress-stream';
 
 const chunkSize = 128 * 1024;
 
@@ -11,5 +12,5 @@ export const gzip: CompressionFormat = {
 	defaultLevel: 6,
 	levels: { min: 1, max: 9 },
 	compressor: (level) => createGzip({ level, chunkSize }),
-	decompressor: () => createGunzip({ chunkSize }),
+	decompressor: () => new DecompressStream(() => createGunzip({ chunkSize })),
 };

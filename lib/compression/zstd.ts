@@ -1,6 +1,7 @@
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 import type { CompressionFormat } from './compression';
+import { DecompressStream } from './decompress-stream';
 
 const chunkSize = 128 * 1024;
 
@@ -18,5 +19,8 @@ export const zstd: CompressionFormat = {
 			chunkSize,
 			params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
 		}),
-	decompressor: () => createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
+	decompressor: () =>
+		new DecompressStream(() =>
+			createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
+		),
 };
