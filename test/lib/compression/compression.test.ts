@@ -131,7 +131,10 @@ for (const format of formats) {
 		test('a reader that stops early ends the whole chain', async () => {
 			const source = Readable.from(pieces(compressSync[format](randomBytes(4_000_000)), [50_000]));
 			const result = chain(source, [decompressor({ type: 'compression', format })]);
-			for await (const _piece of result) break;
+			for await (const piece of result) {
+				assert.ok(piece);
+				break;
+			}
 			await turn();
 			assert.ok(source.destroyed && result.destroyed);
 		});
