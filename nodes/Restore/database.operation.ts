@@ -4,6 +4,7 @@ import { postgresEngine, type PostgresRestoreOptions } from '../../lib/databases
 import type { RestoreTarget } from '../../lib/databases/postgres/restore/target';
 import { postgresConnection } from '../shared/credentials';
 import { textParameter } from '../shared/parameters';
+import { caCertificateOption } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 
 import { verifiedContent } from './content';
@@ -79,16 +80,7 @@ export const description: INodeProperties[] = [
 		default: {},
 		displayOptions: { show },
 		options: [
-			{
-				displayName: 'CA Certificate',
-				name: 'caCertificate',
-				type: 'string',
-				typeOptions: { rows: 4 },
-				default: '',
-				placeholder: 'e.g. -----BEGIN CERTIFICATE-----',
-				description:
-					"PEM certificate of the authority that signed the server's. The connection is then encrypted and checked.",
-			},
+			caCertificateOption,
 			{
 				displayName: 'Without Owners',
 				name: 'noOwner',

@@ -58,13 +58,6 @@ export async function readArtifact(context: IExecuteFunctions, itemIndex: number
 	});
 }
 
-/** Every input item's backup. */
-export async function readAllArtifacts(context: IExecuteFunctions): Promise<KnownArtifact[]> {
-	const artifacts: KnownArtifact[] = [];
-	for (const index of context.getInputData().keys()) artifacts.push(await readArtifact(context, index));
-	return artifacts;
-}
-
 /**
  * Makes the bytes of a backup flow, and returns the item that holds it. The item exists only if the backup is whole.
  *

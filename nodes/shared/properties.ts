@@ -41,3 +41,15 @@ export const compressionLevelOption: INodeProperties = {
 	description:
 		'Higher is smaller and slower: 1 to 9 for Gzip (6 unless given), 1 to 19 for Zstandard (3 unless given)',
 };
+
+/** Goes into the options of a node that connects to a database. */
+export const caCertificateOption: INodeProperties = {
+	displayName: 'CA Certificate',
+	name: 'caCertificate',
+	type: 'string',
+	typeOptions: { rows: 4 },
+	default: '',
+	placeholder: 'e.g. -----BEGIN CERTIFICATE-----',
+	description:
+		"PEM certificate of the authority that signed the server's. The connection is then encrypted and checked.",
+};
