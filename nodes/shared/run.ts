@@ -27,12 +27,12 @@ export async function runPerItem(
 			if (signal.aborted) return [[]];
 			const nodeError = toNodeError(context.getNode(), error, itemIndex);
 			if (!context.continueOnFail()) throw nodeError;
+			// n8n takes an item of just these two fields for a failed one. Were `error` set on the item itself, it would drop the details.
 			results.push({
 				json: {
 					error: nodeError.message,
-					...(nodeError.description ? { hint: presentable(nodeError.description) } : {}),
+					...(nodeError.description ? { details: presentable(nodeError.description) } : {}),
 				},
-				error: nodeError,
 				pairedItem: { item: itemIndex },
 			});
 		}

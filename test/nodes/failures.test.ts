@@ -323,9 +323,18 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		);
 	});
 
+	test('Continue (using error output) sends the error there, with what to do about it', async () => {
+		const result = await run({ nodes: [{ type: 'encrypt', onError: 'continueErrorOutput' }] });
+		const [passed, failed] = result.node('encrypt').outputs;
+		assert.deepEqual(passed, []);
+		assert.match(failed![0]!.json.details as string, /Connect this node behind/);
+	});
+
 	test('Continue On Fail turns an error into an item', async () => {
 		const result = await run({ nodes: [{ type: 'encrypt', onError: 'continueRegularOutput' }] });
 		assert.equal(result.status, 'success');
-		assert.match(result.json('encrypt')[0]!.error as string, /holds no backup/);
+		const [item] = result.json('encrypt');
+		assert.match(item!.error as string, /holds no backup/);
+		assert.match(item!.details as string, /Connect this node behind/);
 	});
 });
