@@ -7,7 +7,12 @@ import { postgresEngine } from '../../lib/databases/postgres';
 import type { PostgresDumpOptions } from '../../lib/databases/postgres/dump';
 import { emitArtifact, type HandOver } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
-import { compressionLevelOption, compressionProperty, handOverProperty } from '../shared/properties';
+import {
+	caCertificateOption,
+	compressionLevelOption,
+	compressionProperty,
+	handOverProperty,
+} from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { textParameter } from '../shared/parameters';
 
@@ -37,7 +42,26 @@ export const description: INodeProperties[] = [
 		description:
 			"The name of this backup job, the same for every run: retention and restore go by it. Empty stands for the database's.",
 	},
-	compressionProperty,
+	{
+		displayName: 'Format',
+		name: 'format',
+		type: 'options',
+		options: [
+			{
+				name: 'Custom Archive',
+				value: 'custom',
+				description: "PostgreSQL's archive: pg_restore takes single tables or schemas out of it",
+			},
+			{ name: 'Plain SQL', value: 'plain', description: 'A script that psql takes' },
+		],
+		default: 'plain',
+		description: 'What is written. Both restore everything.',
+	},
+	{
+		...compressionProperty,
+		description:
+			'How the dump is compressed while it is written. A custom archive with Zstandard needs pg_restore 16 or newer by hand.',
+	},
 	handOverProperty,
 	{
 		displayName: 'Options',
@@ -46,16 +70,7 @@ export const description: INodeProperties[] = [
 		placeholder: 'Add option',
 		default: {},
 		options: [
-			{
-				displayName: 'CA Certificate',
-				name: 'caCertificate',
-				type: 'string',
-				typeOptions: { rows: 4 },
-				default: '',
-				placeholder: 'e.g. -----BEGIN CERTIFICATE-----',
-				description:
-					"PEM certificate of the authority that signed the server's. The connection is then encrypted and checked.",
-			},
+			caCertificateOption,
 			compressionLevelOption,
 			{
 				displayName: 'Exclude Rows Of',
@@ -177,7 +192,17 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	try {
 		const { connection } = reachable;
 		const now = new Date();
-		const dump = await postgresEngine.prepareDump(connection, dumpOptions(options), { signal });
+		const format = context.getNodeParameter('format', itemIndex) as 'plain' | 'custom';
+		// A custom archive is compressed in itself, block by block.
+		const archive = {
+			archiveCompression: compression,
+			...(options.compressionLevel === undefined ? {} : { archiveLevel: options.compressionLevel }),
+		};
+		const dump = await postgresEngine.prepareDump(
+			connection,
+			{ ...dumpOptions(options), format, ...(format === 'custom' ? archive : {}) },
+			{ signal },
+		);
 		const artifact = produceArtifact(
 			{
 				name: textParameter(context, 'name', itemIndex) || connection.database,
@@ -190,7 +215,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 			async (openSignal) => await dump.start(openSignal),
 		);
 		const compressed =
-			compression === 'none'
+			compression === 'none' || format === 'custom'
 				? artifact
 				: applyEncoding(artifact, compressionEncoding(compression, options.compressionLevel));
 		return [await emitArtifact(context, itemIndex, compressed, handOver)];

@@ -190,6 +190,27 @@ describe('the main job, node by node through the real engine', () => {
 		}
 	});
 
+	for (const compression of ['none', 'gzip', 'zstd']) {
+		test(`a custom archive with compression ${compression} comes back${compression === 'zstd' ? '' : ', by pg_restore too'}`, async () => {
+			const name = `custom_${compression}`;
+			const custom = { ...dump, parameters: { name: 'shop', format: 'custom', compression } };
+			(await run({ nodes: [custom, { type: 'encrypt' }, upload(name)] })).assertSuccess();
+			const restore = { type: 'restore', parameters: { target: 'new', targetDatabase: name } };
+			(await run({ nodes: [download(name), restore] })).assertSuccess();
+			const original = await describeDatabase(server, 'shop');
+			assert.equal(await describeDatabase(server, name), original);
+			// PostgreSQL's own tool reads zstd from version 16 on.
+			if (compression === 'zstd') return;
+			const result = await run({ nodes: [custom, upload(`${name}_plain`)] });
+			const [{ manifest }] = result.assertSuccess().json('upload') as [{ manifest: { fileName: string } }];
+			assert.match(manifest.fileName, /\.dump$/);
+			await sql(server, 'postgres', `CREATE DATABASE ${name}_by_hand`);
+			const file = join(destination, `${name}_plain`, manifest.fileName);
+			await exec('pg_restore', ['-1', '-d', `${name}_by_hand`, file], { env: server.env() });
+			assert.equal(await describeDatabase(server, `${name}_by_hand`), original);
+		});
+	}
+
 	test('a new database, and one in the place of another, which is kept', async () => {
 		(await run({ nodes: [dump, upload('targets')] })).assertSuccess();
 		const restore = (target: string, name: string, presentContent = 'keep') => ({

@@ -53,14 +53,21 @@ export class ScriptRunner {
 		private readonly lexer: SqlLexer,
 		private readonly loaded: LoadedRows,
 		private readonly setting: RestoreSetting,
-		options: RuleOptions & { serverSettings: ReadonlySet<string>; tablesTotal?: number },
+		options: RuleOptions & {
+			serverSettings: ReadonlySet<string>;
+			tablesTotal?: number;
+			bytesRead?: () => number;
+		},
 		private readonly context: EngineContext,
 	) {
 		this.rules = new RestoreRules(options, setting.database, options.serverSettings);
 		this.tablesTotal = options.tablesTotal;
+		this.bytesRead = options.bytesRead ?? (() => lexer.position);
 	}
 
 	private readonly tablesTotal: number | undefined;
+
+	private readonly bytesRead: () => number;
 
 	/** @throws LifeboatError at the first statement that fails. The transaction is then to be rolled back. */
 	async run(): Promise<ScriptResult> {
@@ -210,7 +217,7 @@ export class ScriptRunner {
 	private report(): void {
 		this.context.onProgress?.({
 			step: this.step,
-			bytes: this.lexer.position,
+			bytes: this.bytesRead(),
 			tablesDone: this.loaded.tables,
 			...(this.tablesTotal === undefined ? {} : { tablesTotal: this.tablesTotal }),
 		});

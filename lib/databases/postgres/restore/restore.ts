@@ -5,9 +5,13 @@ import type { Client } from 'pg';
 import type { TableRows } from '../../../artifact/manifest';
 import { LifeboatError } from '../../../errors';
 import type { EngineContext, RestoreReport } from '../../engine';
+import { readArchive } from '../archive/reader';
+import type { EntrySelection } from '../archive/types';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
+import { archiveScript } from './archive-script';
 import { cleanDatabase } from './clean';
+import { detectFormat } from './content-format';
 import { restoreError, unchanged, type RestoreSetting } from './errors';
 import { inspectContents, summarizeContents, type DatabaseContents } from './inspect';
 import { ScriptRunner } from './plain-sql';
@@ -27,6 +31,8 @@ export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
 	ifNotEmpty?: 'stop' | 'clean';
 	/** The rows in each table as the manifest lists them: they are counted before anything becomes visible. */
 	expectedTables?: readonly TableRows[];
+	/** Which parts of a custom archive to restore, as pg_restore takes them; all unless given. */
+	only?: EntrySelection;
 	/** Collect statistics for the query planner afterwards. */
 	analyze?: boolean;
 	/** How long to wait for a lock that another session holds, in ms; 60,000 unless given, 0 for ever. */
@@ -129,8 +135,15 @@ async function restoreOver(
 		const { serverSettings, warnings } = await prepare(client, database, options).catch((error: unknown) => {
 			throw restoreError(error, doing);
 		});
+		const { format, bytes } = await detectFormat(source);
+		if (options.only && format !== 'pg-custom') {
+			throw new LifeboatError('INVALID_OPTION', 'Parts to restore were chosen, but the backup is plain SQL', {
+				hint: 'Restore all of it, or take backups in the custom format, of which parts can be restored',
+			});
+		}
+		const archive = format === 'pg-custom' ? await readArchive(bytes) : undefined;
 		const setting: RestoreSetting = { database, serverVersion: serverSettings.get('server_version') ?? '' };
-		const lexer = new SqlLexer(source);
+		const lexer = new SqlLexer(archive ? archiveScript(archive, options.only) : bytes);
 		const loaded = new LoadedRows();
 		const { expectedTables } = options;
 		const runner = new ScriptRunner(
@@ -142,6 +155,7 @@ async function restoreOver(
 				...options,
 				serverSettings: new Set(serverSettings.keys()),
 				...(expectedTables && { tablesTotal: expectedTables.length }),
+				bytesRead: () => archive?.position ?? lexer.position,
 			},
 			context,
 		);
@@ -243,8 +257,12 @@ async function finish(
 	await client.query('SET statement_timeout = 0');
 	const { expectedTables } = options;
 	if (!expectedTables) return tables;
-	return await verifyRowCounts(client, database, expectedTables, loaded, (done) =>
-		context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: expectedTables.length }),
+	// Of a part of the backup, only the tables that were loaded can be compared.
+	const compared = options.only
+		? expectedTables.filter(({ schema, name }) => loaded.of(schema, name) !== undefined)
+		: expectedTables;
+	return await verifyRowCounts(client, database, compared, loaded, (done) =>
+		context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
 	);
 }
 
