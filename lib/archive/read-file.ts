@@ -13,6 +13,9 @@ const ATTEMPTS = 3;
 
 const PAUSE_MS = 20;
 
+/** A change this soon after the one before may leave the same time on the file: clocks of file systems tick every few milliseconds. */
+const TICK_MS = 15;
+
 /** A file open for reading. To be closed. */
 export class StableFile {
 	private changed = false;
@@ -43,7 +46,7 @@ export class StableFile {
 		try {
 			const stats = await handle.stat({ bigint: true });
 			if (stats.isFile() && stats.ino === found.ino && stats.dev === found.dev) {
-				const file = new StableFile(path, handle, stats);
+				const file = new StableFile(path, handle, await settled(handle, stats));
 				await file.readWhole();
 				return file;
 			}
@@ -108,7 +111,7 @@ export class StableFile {
 				return;
 			}
 			await sleep(PAUSE_MS);
-			this.current = await this.handle.stat({ bigint: true });
+			this.current = await settled(this.handle, await this.handle.stat({ bigint: true }));
 		}
 	}
 }
@@ -122,6 +125,20 @@ export function fileChanged(path: string, how: string): LifeboatError {
 	return new LifeboatError('FILE_CHANGED', `${path} ${how} while it was read`, {
 		hint: 'Exclude files that are being written, stop what writes them during the backup, or archive a snapshot of the disk',
 	});
+}
+
+/** What the system says once a change could be told by the file's times, if it comes to rest at all. */
+async function settled(handle: FileHandle, stats: BigIntStats): Promise<BigIntStats> {
+	let current = stats;
+	for (let attempt = 1; attempt < ATTEMPTS && isFresh(current); attempt++) {
+		await sleep(PAUSE_MS);
+		current = await handle.stat({ bigint: true });
+	}
+	return current;
+}
+
+function isFresh({ ctimeMs }: BigIntStats): boolean {
+	return Math.abs(Date.now() - Number(ctimeMs)) < TICK_MS;
 }
 
 async function readUpTo(handle: FileHandle, most: number): Promise<Buffer> {

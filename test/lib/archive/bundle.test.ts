@@ -130,6 +130,18 @@ describe('a backup that is not as its manifest says never gets into a bundle:', 
 	}
 });
 
+test('a backup whose end tells that it is not whole never gets into a bundle', async () => {
+	const dump = await dumpOf('SELECT 1;\n');
+	const doubtful = {
+		...dump,
+		open: async () => ({
+			...(await dump.open()),
+			finish: async () => Promise.reject(new Error('the server never said that it is whole')),
+		}),
+	};
+	await assert.rejects(known(packBundle({ name: 'all', now, artifacts: [doubtful] })), /never said/);
+});
+
 describe('an entry', () => {
 	async function bundleOf(...texts: string[]) {
 		const artifacts = await Promise.all(texts.map((text, index) => dumpOf(text, { name: `part${index}` })));

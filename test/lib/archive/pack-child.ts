@@ -1,4 +1,4 @@
-/** Packs a folder, as whoever runs this, and prints the names and what was left out, or the error. */
+/** Packs a folder, as whoever runs this, and prints the names and what was left out or changed, or the error. */
 import type { LifeboatError } from '../../../lib/errors';
 import { listArchive } from '../../../lib/archive/extract';
 
@@ -11,7 +11,7 @@ void (async () => {
 		const { bytes, source } = await pack({ paths: [folder], ifUnreadable: policy });
 		const names: string[] = [];
 		for await (const { name } of listArchive(streamOf(bytes))) names.push(name);
-		console.log(JSON.stringify({ skipped: source.skipped, names }));
+		console.log(JSON.stringify({ skipped: source.skipped, changed: source.changed, names }));
 	} catch (error) {
 		const { code, message } = error as LifeboatError;
 		console.log(`${code}: ${message}`);

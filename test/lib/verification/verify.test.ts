@@ -444,6 +444,25 @@ describe('the level complete: a bundle', () => {
 			}
 		}));
 
+	test('is refused when a backup that it names is not in it, or one that it does not name is', () =>
+		inFolder(async (folder) => {
+			const bundle = await bundleOf(folder, await dumpOf(dumpText, { tables }));
+			const files = bundle.manifest.entries![1]!.manifest.stored.size;
+			// The last entry is its header, its content and the end of the archive.
+			const start = bundle.bytes.length - 1024 - Math.ceil(files / 512) * 512 - 512;
+			const last = bundle.bytes.subarray(start, -1024);
+			const without = Buffer.concat([bundle.bytes.subarray(0, start), Buffer.alloc(1024)]);
+			const twice = Buffer.concat([bundle.bytes.subarray(0, start), last, last, Buffer.alloc(1024)]);
+			await assert.rejects(
+				verifyComplete(await forged(bundle, without), decoder),
+				failsWith('DAMAGED', /holds 1 backups, its manifest names 2/),
+			);
+			await assert.rejects(
+				verifyComplete(await forged(bundle, twice), decoder),
+				failsWith('DAMAGED', /where its manifest names nothing/),
+			);
+		}));
+
 	test('is refused when it is another bundle, or what it names is not what it holds', () =>
 		inFolder(async (folder) => {
 			const bundle = await bundleOf(folder, await dumpOf(dumpText, { tables }));
