@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import type { DatabaseObject } from '../../../../../lib/databases/postgres/restore/inspect';
-import { inspectDatabase } from '../../../../../lib/databases/postgres/restore/restore';
+import { inspectDatabase, restorePostgres } from '../../../../../lib/databases/postgres/restore/restore';
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../../../../servers/postgres';
+
+import { compareDatabases, dumpToFile, withFolder } from '../helpers';
 
 import {
 	contentOf,
@@ -101,6 +105,32 @@ for (const version of [13, 15] satisfies PostgresMajor[]) {
 			await restore(server, database, await pgDump(server, 'source'), { ifNotEmpty: 'clean' });
 			assert.equal(await contentOf(server, database), expected);
 		});
+	});
+}
+
+for (const version of [17, 18] satisfies PostgresMajor[]) {
+	test(`a dump of the engine's own comes back as it was, PostgreSQL ${version}`, async () => {
+		const server = await startPostgres({ version, settings });
+		try {
+			await createRoles(server);
+			await createDatabase(server, 'source');
+			await psqlFile(server, 'source', tortureSql);
+			await psqlFile(server, 'source', torture14Sql);
+			await createDatabase(server, 'copy');
+			await withFolder(async (folder) => {
+				const file = join(folder, 'dump.sql');
+				const expectedTables = await dumpToFile(server.connection('source'), file);
+				const report = await restorePostgres(
+					server.connection('copy'),
+					async (signal) => createReadStream(file, { signal }),
+					{ expectedTables },
+				);
+				assert.deepEqual(report.tables, expectedTables);
+			});
+			await compareDatabases(server, 'source', server, 'copy');
+		} finally {
+			await server.stop();
+		}
 	});
 }
 
