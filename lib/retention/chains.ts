@@ -36,6 +36,11 @@ export class Chains {
 		}
 	}
 
+	/** Whether no backup needs another. */
+	get empty(): boolean {
+		return this.byId.size === 0;
+	}
+
 	/** What lies there of the backups that this one needs directly. All copies of each. */
 	needs(backup: RetentionBackup): RetentionBackup[] {
 		return idsOf(backup).flatMap((id) => this.byId.get(id) ?? []);
@@ -64,7 +69,7 @@ export class Chains {
 	/** Adds to a set all that its members need, directly and indirectly, each with a member that needs it. */
 	complete(kept: Set<RetentionBackup>): Map<RetentionBackup, RetentionBackup> {
 		const reasons = new Map<RetentionBackup, RetentionBackup>();
-		if (this.byId.size === 0) return reasons;
+		if (this.empty) return reasons;
 		const queue = [...kept].filter(({ chain }) => chain !== undefined);
 		for (let backup = queue.pop(); backup !== undefined; backup = queue.pop()) {
 			for (const needed of this.needs(backup)) {

@@ -105,8 +105,8 @@ function applySizeCap(
 	chains: Chains,
 ): void {
 	const { kept } = withNeeded(wanted, chains);
-	for (const { backups, evaluation, overCap } of drafts) {
-		const stay = backups.filter((backup) => kept.has(backup));
+	for (const { evaluation, overCap } of drafts) {
+		const stay = evaluation.order.filter((backup) => kept.has(backup));
 		const exempt = new Set(evaluation.protectedOnes);
 		const floor = Math.max(1, policy.keepMinimum ?? 0);
 		for (const members of [evaluation.good, evaluation.complete]) {

@@ -189,6 +189,7 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: 
 		if (limit === 0) return [];
 		const superseded = misses.make('superseded', period);
 		const full = misses.make('full', `${limit} ${name}`);
+		const ofLimit = limit > 0 ? ` of ${limit}` : '';
 		let last: number | undefined;
 		let used = 0;
 		const rule: Rule = ({ local }) => {
@@ -200,7 +201,7 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: 
 			return {
 				rule: name,
 				bucket: calendar.label(period, local),
-				text: `newest of ${calendar.inWords(period, local)} (${name} ${used}${limit > 0 ? ` of ${limit}` : ''})`,
+				text: ['newest of ', calendar.inWords(period, local), ' (', name, ' ', used, ofLimit, ')'].join(''),
 			};
 		};
 		return [rule];

@@ -5,7 +5,7 @@ import type { Chains } from './chains';
  * Chooses what goes so that the kept backups of a group fit a size: incomplete ones first, then the oldest, those that rest on
  * one full backup together and from their newest on, since the others need not the newest but it needs them.
  *
- * @param group the kept ones of the group; `kept` holds those of all groups, and loses what is chosen.
+ * @param group the kept ones of the group, newest first; `kept` holds those of all groups, and loses what is chosen.
  * @param exempt what must not be chosen, nor what it needs.
  */
 export function chooseOverCap(
@@ -18,19 +18,16 @@ export function chooseOverCap(
 	const chosen = new Set<RetentionBackup>();
 	let total = totalBytes(group);
 	if (total <= maxTotalBytes) return chosen;
-	const order = group
-		.filter((backup) => !exempt.has(backup))
-		.map((backup) => ({
-			backup,
-			complete: backup.state === 'complete' ? 1 : 0,
-			start: Date.parse(chains.startedAt(backup)),
-			at: Date.parse(backup.createdAt),
-		}))
-		.sort(
-			(a, b) =>
-				a.complete - b.complete || a.start - b.start || b.at - a.at || (a.backup.key < b.backup.key ? 1 : -1),
-		)
-		.map(({ backup }) => backup);
+	let order = group.filter((backup) => !exempt.has(backup)).reverse();
+	if (!chains.empty) {
+		const start = new Map(order.map((backup) => [backup, Date.parse(chains.startedAt(backup))]));
+		const place = new Map(order.map((backup, index) => [backup, index]));
+		order.sort((a, b) => start.get(a)! - start.get(b)! || place.get(b)! - place.get(a)!);
+	}
+	order = [
+		...order.filter(({ state }) => state !== 'complete'),
+		...order.filter(({ state }) => state === 'complete'),
+	];
 	// Once is enough unless a backup is dated before, or at the moment of, the one that it needs.
 	for (let found = true; found;) {
 		found = false;
