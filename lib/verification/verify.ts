@@ -2,6 +2,8 @@ import type { Artifact } from '../artifact/artifact';
 import { storedArtifact } from '../artifact/file-artifact';
 import type { Manifest } from '../artifact/manifest';
 import { undoEncodings, type Decoder } from '../artifact/transform';
+import { LifeboatError } from '../errors';
+import { sameDigest } from '../streams/digest';
 
 import { proveContent } from './content';
 import { asDamage } from './damage';
@@ -35,6 +37,7 @@ export async function verifyReadable(
 	signal?: AbortSignal,
 ): Promise<VerificationReport> {
 	return await verify('readable', artifact, async () => {
+		requireSameContent(artifact.manifest);
 		await readToEnd(undoEncodings(checked(artifact), decoder), signal);
 		return [readableProof(artifact.manifest)];
 	});
@@ -53,6 +56,7 @@ export async function verifyComplete(
 ): Promise<VerificationReport> {
 	const { manifest } = artifact;
 	return await verify('complete', artifact, async () => {
+		requireSameContent(manifest);
 		const opened = await undoEncodings(checked(artifact), decoder).open(signal);
 		const proved = await proveContent(opened.stream, manifest, decoder, signal);
 		await opened.finish();
@@ -63,6 +67,16 @@ export async function verifyComplete(
 /** Compares the bytes with the manifest, whatever the artifact itself does about that. */
 function checked(artifact: KnownArtifact): KnownArtifact {
 	return storedArtifact(artifact.manifest, async (signal) => (await artifact.open(signal)).stream);
+}
+
+/** Where nothing was done to the content, the stored bytes are the content. */
+function requireSameContent({ transformations, content, stored, fileName }: Manifest): void {
+	if (transformations.length > 0 || sameDigest(content, stored)) return;
+	throw new LifeboatError(
+		'CHECKSUM_MISMATCH',
+		`The manifest of ${fileName} names no compression or encryption, yet other bytes as its content`,
+		{ hint: 'The manifest is damaged. Take the same backup from another destination, or an older one' },
+	);
 }
 
 async function readToEnd(artifact: Artifact, signal: AbortSignal | undefined): Promise<void> {

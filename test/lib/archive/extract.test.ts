@@ -465,7 +465,7 @@ describe('owners, permissions and times', () => {
 	test('owners are restored by root only, unless told otherwise', () =>
 		inFolder(async (folder) => {
 			const bytes = rawTar(
-				{ name: 'd/', type: '5', uid: 1234, gid: 2345 },
+				{ name: 'd/', type: '5', mode: 0o755, uid: 1234, gid: 2345 },
 				{ name: 'd/f', uid: 1234, gid: 2345 },
 				{ name: 'd/l', type: '2', linkName: 'f', uid: 1234, gid: 2345 },
 			);

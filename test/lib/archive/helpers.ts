@@ -13,6 +13,7 @@ import { storedArtifact } from '../../../lib/artifact/file-artifact';
 import type { FilesSource, Manifest, TableRows } from '../../../lib/artifact/manifest';
 import { produceArtifact } from '../../../lib/artifact/produce';
 import { LifeboatError } from '../../../lib/errors';
+import { runCommand } from '../../servers/process';
 
 export const now = new Date('2026-11-21T02:00:00Z');
 
@@ -22,6 +23,8 @@ export async function inFolder<T>(run: (folder: string) => Promise<T>): Promise<
 	try {
 		return await run(folder);
 	} finally {
+		// An ordinary user must open a closed folder before it can be emptied.
+		await runCommand('chmod', ['-R', 'u+rwX', folder]);
 		await rm(folder, { recursive: true, force: true });
 	}
 }

@@ -198,6 +198,19 @@ describe('the level readable', () => {
 		);
 	});
 
+	test('does not believe a manifest that contradicts itself', async () => {
+		const backup = await dumpOf(dumpText, { tables });
+		const manifest = { ...backup.manifest, content: { ...backup.manifest.content, sha256: '0'.repeat(64) } };
+		const artifact = withBytes(manifest, backup.bytes);
+		await verifyStored(artifact);
+		for (const verify of [verifyReadable, verifyComplete]) {
+			await assert.rejects(
+				verify(artifact, decoder),
+				failsWith('CHECKSUM_MISMATCH', /other bytes as its content/),
+			);
+		}
+	});
+
 	test('does not read a decompression bomb to its end', async () => {
 		// A gigabyte of zeros, compressed to some kilobytes, in a manifest that speaks of a thousand bytes.
 		const encoding = compressionEncoding('zstd');
