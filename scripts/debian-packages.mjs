@@ -34,7 +34,6 @@ const wanted = [
 	{ program: 'swift-container-server', package: 'swift-container' },
 	{ program: 'swift-object-server', package: 'swift-object' },
 	{ program: 'swift-proxy-server', package: 'swift-proxy' },
-	{ program: 'strace', package: 'strace' },
 	{ program: 'tar', package: 'tar' },
 	{ program: 'unshare', package: 'util-linux' },
 	{ program: 'zstd', package: 'zstd' },
