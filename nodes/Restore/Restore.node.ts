@@ -68,6 +68,7 @@ export class Restore implements INodeType {
 				description:
 					'If the backup is a bundle: the name of the backup in it. Empty stands for the only one of the kind.',
 			},
+			...database.options,
 		],
 	};
 

@@ -72,6 +72,10 @@ export const description: INodeProperties[] = [
 		description: 'What becomes of what the database held before',
 		displayOptions: { show: { ...show, target: ['swap'] } },
 	},
+];
+
+/** They stand last, behind what both operations have. */
+export const options: INodeProperties[] = [
 	{
 		displayName: 'Options',
 		name: 'options',
