@@ -63,7 +63,13 @@ async function putWhole(
 	try {
 		return (await put(onlyNew ? { IfNoneMatch: '*' } : {})).ETag;
 	} catch (error) {
-		if (onlyNew && isNotImplemented(error)) return (await put({})).ETag;
+		if (onlyNew && isNotImplemented(error)) {
+			const free = () => assertFree(target, request.key, signal);
+			return withClaim(target, request.key, signal, free, async () => {
+				await free();
+				return (await put({})).ETag;
+			});
+		}
 		if (await isOurs(target, request, error)) return undefined;
 		throw conflict(target, request.key, error);
 	}
@@ -88,16 +94,18 @@ async function putParts(
 	try {
 		const sent = await sendParts(target, request, reader, first, sizes, (id) => (uploadId = id), signal);
 		assertLength(key, size, sent.size);
+		const free = () => assertFree(target, key, signal);
 		const complete = async () => {
-			if (onlyNew) await assertFree(target, key, signal);
+			if (onlyNew) await free();
 			try {
 				await completeUpload(target, key, sent, onlyNew && target.conditionalCompletion, signal);
 			} catch (error) {
 				if (!(await isOurs(target, request, error))) throw conflict(target, key, error);
 			}
 		};
-		if (onlyNew && !target.conditionalCompletion) await withClaim(target, key, signal, complete);
-		else await complete();
+		if (onlyNew && !target.conditionalCompletion) {
+			await withClaim(target, key, signal, free, complete);
+		} else await complete();
 		return sent.size;
 	} catch (error) {
 		if (uploadId !== undefined) await abort(target, key, uploadId, error);

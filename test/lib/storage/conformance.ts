@@ -39,8 +39,16 @@ export const oddKeys = [
 	`${'long-part-of-a-name/'.repeat(44)}${'x'.repeat(20)}`,
 ];
 
-/** Registers the tests that every kind of storage must pass. */
-export function storageConformance(name: string, make: () => Promise<StorageUnderTest>): void {
+/**
+ * Registers the tests that every kind of storage must pass.
+ *
+ * @param many objects to list; more than one page of any service.
+ */
+export function storageConformance(
+	name: string,
+	make: () => Promise<StorageUnderTest>,
+	{ many = 2500 }: { many?: number } = {},
+): void {
 	/** One test with a storage of its own. */
 	const check = (what: string, run: (under: StorageUnderTest) => Promise<void>) =>
 		test(what, async () => {
@@ -100,8 +108,8 @@ export function storageConformance(name: string, make: () => Promise<StorageUnde
 			}
 		});
 
-		check('lists 2,500 objects, all of them, in the order of their bytes', async ({ storage }) => {
-			const keys = Array.from({ length: 2497 }, (_, i) => `many/${i % 7}/object ${i}`);
+		check(`lists ${many} objects, all of them, in the order of their bytes`, async ({ storage }) => {
+			const keys = Array.from({ length: many - 3 }, (_, i) => `many/${i % 7}/object ${i}`);
 			keys.push('many-before', 'many.before', 'many0after');
 			await inParallel(16, keys, (key) =>
 				storage.put(key, Readable.from([Buffer.from(key)]), { size: key.length, ifExists: 'replace' }),
