@@ -42,6 +42,19 @@ export const description: INodeProperties[] = [
 		description: 'What to do when the folder holds something already',
 		displayOptions: { show },
 	},
+	{
+		displayName: 'Links That Lead Outside',
+		name: 'outsideLinks',
+		type: 'options',
+		options: [
+			{ name: 'Keep', value: 'keep', description: 'Create them as they are in the backup' },
+			{ name: 'Leave Out', value: 'skip', description: 'Leave them out, and name them in a hint' },
+			{ name: 'Stop', value: 'refuse', description: 'Fail, and leave the folder as it is' },
+		],
+		default: 'refuse',
+		description: 'What to do about symbolic links whose targets lie outside the folder',
+		displayOptions: { show },
+	},
 ];
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
@@ -53,6 +66,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	const opened = await artifact.open(signal);
 	const { skipped, ...report } = await extractFiles(opened.stream, folder, {
 		ifExists: context.getNodeParameter('ifExists', itemIndex) as 'stop' | 'replace' | 'keep',
+		outsideLinks: context.getNodeParameter('outsideLinks', itemIndex) as 'keep' | 'skip' | 'refuse',
 		assertAllowed: fileRules(context),
 		signal,
 	});

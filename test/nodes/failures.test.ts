@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -295,6 +295,26 @@ describe('failures end in a clear error and leave nothing behind', () => {
 			parameters: { operation: 'files', targetFolder: join(folder.path, 'files') },
 		};
 		await fails({ nodes: [archive, toFiles] }, /files/);
+	});
+
+	test('links that lead out of the target', async () => {
+		const [source, target] = [join(folder.path, 'linked'), join(folder.path, 'linked-again')];
+		await mkdir(source);
+		await writeFile(join(source, 'file'), 'content');
+		await symlink('/etc/passwd', join(source, 'out'));
+		const archive = { type: 'archiveFiles', parameters: { name: 'linked', paths: [source] } };
+		const toFiles = (outsideLinks: string) => ({
+			type: 'restore',
+			parameters: { operation: 'files', targetFolder: target, outsideLinks },
+		});
+		await fails({ nodes: [archive, toFiles('refuse')] }, /out/);
+		assert.deepEqual(await readdir(target).catch(() => []), []);
+		const skipped = await run({ nodes: [archive, toFiles('skip')] });
+		assert.match(skipped.assertSuccess().node('restore').hints[0]!.message, /out/);
+		assert.deepEqual(await readdir(target), ['file']);
+		await rm(target, { recursive: true });
+		(await run({ nodes: [archive, toFiles('keep')] })).assertSuccess();
+		assert.equal(await readlink(join(target, 'out')), '/etc/passwd');
 	});
 
 	test('items without a backup, nothing to archive, empty fields', async () => {
