@@ -1,19 +1,19 @@
-import { Readable, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 
 import type { Artifact } from '../../artifact/artifact';
-import { serializeManifest, type Manifest } from '../../artifact/manifest';
+import type { Manifest } from '../../artifact/manifest';
 import { restoreCommands } from '../../artifact/restore-commands';
 import { LifeboatError, messageOf } from '../../errors';
 import { chain } from '../../streams/chain';
 import { sameDigest } from '../../streams/digest';
 import { assertKey, baseName, folderPrefix } from '../keys';
-import { readText } from '../read-text';
 import type { Storage, StoredObject } from '../storage';
 
 import { deleteBackup } from './delete';
 import { proveObject, readBack, type StorageProof } from './prove';
-import { MAX_MANIFEST_SIZE, readBackup, isNotFound, type StoredBackup } from './read';
-import { checksumKey, manifestKey, sha256Sidecar } from './sidecars';
+import { isNotFound, readBackup, type StoredBackup } from './read';
+import { manifestKey } from './sidecars';
+import { removeSidecars, writeSidecars } from './write-sidecars';
 
 export interface StoreBackupOptions {
 	/** The folder to store it in; the root unless given. Not used with `key`. */
@@ -159,42 +159,6 @@ async function putObject(
 	throw new LifeboatError('INCOMPLETE', `${key} was stored before all of it was read`, {
 		hint: 'Run the node again; if it happens again, report it as a bug',
 	});
-}
-
-async function writeSidecars(
-	storage: Storage,
-	key: string,
-	manifest: Manifest,
-	signal?: AbortSignal,
-): Promise<void> {
-	await writeText(storage, checksumKey(key), sha256Sidecar(baseName(key), manifest.stored.sha256), {
-		contentType: 'text/plain; charset=utf-8',
-		signal,
-	});
-	await writeText(storage, manifestKey(key), serializeManifest(manifest), {
-		contentType: 'application/json',
-		signal,
-	});
-}
-
-async function writeText(
-	storage: Storage,
-	key: string,
-	text: string,
-	options: { contentType: string; signal?: AbortSignal | undefined },
-): Promise<void> {
-	const bytes = Buffer.from(text);
-	const source = Readable.from([bytes], { objectMode: false });
-	await storage.put(key, source, { ...options, size: bytes.length, ifExists: 'replace' });
-	if ((await readText(storage, key, MAX_MANIFEST_SIZE, { signal: options.signal })) === text) return;
-	throw new LifeboatError('PROOF_FAILED', `${key} in ${storage.description} is not what was sent`, {
-		hint: 'The storage or the way to it damages data. Check the disk and the network before you rely on it',
-	});
-}
-
-async function removeSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
-	await storage.delete(manifestKey(key), signal);
-	await storage.delete(checksumKey(key), signal);
 }
 
 /** Removes what was stored so far, even after an abort, and returns the error to throw. */

@@ -1,0 +1,52 @@
+import { Readable } from 'node:stream';
+
+import { serializeManifest, type Manifest } from '../../artifact/manifest';
+import { LifeboatError } from '../../errors';
+import { baseName } from '../keys';
+import { readText } from '../read-text';
+import type { Storage } from '../storage';
+
+import { MAX_MANIFEST_SIZE } from './read';
+import { checksumKey, manifestKey, sha256Sidecar } from './sidecars';
+
+/**
+ * Writes checksum and manifest of an object that is proven, the manifest last, and reads both back.
+ *
+ * @throws LifeboatError `PROOF_FAILED`.
+ */
+export async function writeSidecars(
+	storage: Storage,
+	key: string,
+	manifest: Manifest,
+	signal?: AbortSignal,
+): Promise<void> {
+	await writeText(storage, checksumKey(key), sha256Sidecar(baseName(key), manifest.stored.sha256), {
+		contentType: 'text/plain; charset=utf-8',
+		signal,
+	});
+	await writeText(storage, manifestKey(key), serializeManifest(manifest), {
+		contentType: 'application/json',
+		signal,
+	});
+}
+
+async function writeText(
+	storage: Storage,
+	key: string,
+	text: string,
+	options: { contentType: string; signal?: AbortSignal | undefined },
+): Promise<void> {
+	const bytes = Buffer.from(text);
+	const source = Readable.from([bytes], { objectMode: false });
+	await storage.put(key, source, { ...options, size: bytes.length, ifExists: 'replace' });
+	if ((await readText(storage, key, MAX_MANIFEST_SIZE, { signal: options.signal })) === text) return;
+	throw new LifeboatError('PROOF_FAILED', `${key} in ${storage.description} is not what was sent`, {
+		hint: 'The storage or the way to it damages data. Check the disk and the network before you rely on it',
+	});
+}
+
+/** Makes what lies under the key unfinished. */
+export async function removeSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	await storage.delete(manifestKey(key), signal);
+	await storage.delete(checksumKey(key), signal);
+}
