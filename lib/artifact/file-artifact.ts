@@ -49,8 +49,15 @@ export async function openFile(
 ): Promise<Readable> {
 	try {
 		const handle = await open(path, 'r');
+		if ((await handle.stat()).isDirectory()) {
+			await handle.close();
+			throw new LifeboatError('READ_FAILED', `${path} is a folder, not a file`, {
+				hint: 'Give the path of the backup itself',
+			});
+		}
 		return createReadStream('', { fd: handle, highWaterMark: 256 * 1024, ...range });
 	} catch (error) {
+		if (error instanceof LifeboatError) throw error;
 		if (codeOf(error) === 'ENOENT') {
 			throw new LifeboatError('NOT_FOUND', `${path} does not exist`, {
 				hint: 'A staged backup is removed when its execution ends: pass it on within the same execution, or store it with Upload',

@@ -10,12 +10,20 @@ function open<Shape extends z.core.$ZodShape>(shape: Shape): z.ZodObject<Shape> 
 	return z.looseObject(shape);
 }
 
-const digest = z.object({
+const digest = open({
 	/** Bytes. */
 	size: z.number().int().nonnegative(),
 	/** SHA-256, lower-case hexadecimal. */
 	sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
+
+/** Files are staged under this name: a manifest from outside must not lead out of their folder. */
+const plainFileName = z
+	.string()
+	.min(1)
+	.max(255)
+
+	.refine((name) => !/[/\\\x00-\x1f\x7f]|^\.{1,2}$/.test(name), 'must be the plain name of a file');
 
 const compression = open({
 	type: z.literal('compression'),
@@ -74,7 +82,7 @@ const shared = {
 	/** What the content is once all transformations are undone. */
 	format: z.enum(['plain-sql', 'pg-custom', 'tar']),
 	/** The file name that fits the bytes as they are now, such as `shop-20261121T020000Z.sql.zst.age`. */
-	fileName: z.string().min(1),
+	fileName: plainFileName,
 	/** When the backup began: the moment whose data it holds. ISO 8601, UTC. */
 	createdAt: z.iso.datetime(),
 	/** When its last byte was produced. */
@@ -133,14 +141,19 @@ export function parseManifest(value: unknown, what: string): Manifest {
 	}
 	const result = manifestSchema.safeParse(value);
 	if (result.success) return result.data;
-	const issue = result.error.issues[0];
 	throw new LifeboatError(
 		'MANIFEST_INVALID',
-		`The ${what} is not a valid Lifeboat manifest: ${issue?.path.join('.') || 'it'} ${issue?.message ?? ''}`.trim(),
+		`The ${what} is not a valid Lifeboat manifest: ${problemOf(result.error.issues[0])}`,
 		{
 			hint: 'The file may be damaged or belong to another program. The backup beside it can still be opened by hand',
 		},
 	);
+}
+
+function problemOf(issue: z.core.$ZodIssue | undefined): string {
+	const message = issue?.message ?? 'it is refused';
+	const isMissing = issue?.code === 'invalid_type' && message.endsWith('received undefined');
+	return `${issue?.path.join('.') || 'it'} ${isMissing ? 'is missing' : message}`;
 }
 
 /** Parses the text of a manifest file. @throws as `parseManifest`. */
