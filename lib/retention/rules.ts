@@ -1,5 +1,6 @@
 import type { RetentionBackup } from './backup';
 import { durationInWords, parseDuration } from './duration';
+import { Misses, type Miss } from './misses';
 import type { Reason } from './plan-types';
 import type { RetentionPolicy } from './policy';
 import type { Period, ZoneCalendar } from './zone-calendar';
@@ -22,25 +23,6 @@ export interface Ruling {
 
 /** A rule at work on a list from the newest to the oldest. Answers with a reason to keep, or why it has none. */
 type Rule = (candidate: Candidate) => Reason | Miss;
-
-/** Why a rule doesn't keep a backup. One object for all backups: there are 100,000 of them. */
-interface Miss {
-	/** Tells it from all others of this policy. */
-	bit: number;
-	why: 'superseded' | 'full' | 'old' | 'other';
-	text: string;
-}
-
-/** Makes the misses of one policy. */
-class Misses {
-	readonly all: Miss[] = [];
-
-	make(why: Miss['why'], text: string): Miss {
-		const miss = { bit: 2 ** this.all.length, why, text };
-		this.all.push(miss);
-		return miss;
-	}
-}
 
 const COUNTED: ReadonlyArray<[keyof RetentionPolicy & `keep${string}`, string, Period]> = [
 	['keepHourly', 'hourly', 'hour'],
@@ -94,7 +76,7 @@ export function judge(
 		const day = calendar.bucket('day', candidate.local);
 		if (previous?.day === day && previous.missed === missed) return previous.ruling;
 		let text = dropTexts.get(missed);
-		if (text === undefined) dropTexts.set(missed, (text = inWords(misses.all, missed)));
+		if (text === undefined) dropTexts.set(missed, (text = misses.inWords(missed)));
 		const drop = { rule: 'none', bucket: calendar.label('day', candidate.local), text };
 		previous = { day, missed, ruling: { keep: [], drop } };
 		return previous.ruling;
@@ -206,20 +188,4 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: 
 		};
 		return [rule];
 	});
-}
-
-/** Why no rule keeps a backup. */
-function inWords(misses: readonly Miss[], missed: number): string {
-	const met = misses.filter(({ bit }) => Math.floor(missed / bit) % 2 === 1);
-	const of = (why: Miss['why']) => [
-		...new Set(met.filter((miss) => miss.why === why).map(({ text }) => text)),
-	];
-	const and = new Intl.ListFormat('en-GB');
-	const [superseded, full, old] = [of('superseded'), of('full'), of('old')];
-	return [
-		...(superseded.length > 0 ? [`a newer backup stands for its ${and.format(superseded)}`] : []),
-		...(full.length > 0 ? [`older than the ${and.format(full)}`] : []),
-		...(old.length > 0 ? [`not within ${and.format(old)} of the newest backup`] : []),
-		...of('other'),
-	].join('; ');
 }

@@ -160,6 +160,7 @@ describe('guards', () => {
 		const result = plan([{ ...unreadable, name: '', id: '' }, ...daily(3)], { keepLast: 2 });
 		assert.deepEqual(keysOf(result, 'keep'), ['x', 'd0', 'd1']);
 		assert.deepEqual(rulesOf(result, 'x'), ['unreadable']);
+		assert.match(result.groups[0]!.decisions[0]!.reasons[0]!.text, /manifest can't be read.*: not JSON$/);
 		assert.match(result.groups[0]!.notices![0]!, /1 with a manifest that cannot be read/);
 	});
 
@@ -272,6 +273,13 @@ describe('chains', () => {
 		assert.deepEqual(keysOf(result, 'keep'), ['d0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd12', 'd13']);
 		assert.deepEqual(keysOf(plan(chained(14), { maxTotalBytes: 1 }), 'keep').length, 7);
 	});
+});
+
+test('the size cap spares a base even where a wrong clock dates it after its increment', () => {
+	const full = backup('2026-11-02', { key: 'full' });
+	const part = backup('2026-11-01', { key: 'part', chain: { parent: 'full', base: 'full' } });
+	const result = plan([...daily(1), full, part], { maxTotalBytes: 2000 });
+	assert.deepEqual(keysOf(result, 'delete'), ['part']);
 });
 
 describe('groups and totals', () => {
