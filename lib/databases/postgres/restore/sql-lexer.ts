@@ -142,7 +142,7 @@ export class SqlLexer {
 				continue;
 			}
 			const sql = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-			const { head, copiesFromStdin } = scanner;
+			const { head, copiesFromStdin } = scanner.words;
 			scanner.reset();
 			if (sql.includes(0)) throw this.zeroByte(line);
 			this.followSettings(head, sql);

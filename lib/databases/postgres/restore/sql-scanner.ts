@@ -1,3 +1,5 @@
+import { StatementWords } from './statement-words';
+
 /** Why a scan stopped before the end of the chunk. */
 export type ScanStop = 'end-of-chunk' | 'end-of-statement' | 'backslash';
 
@@ -54,8 +56,6 @@ for (let byte = 0; byte < 256; byte++) {
 	else if (byte >= 0x30 && byte <= 0x39) wordBytes[byte] = 2;
 }
 
-const LONGEST_KEYWORD = 32;
-const HEAD_WORDS = 6;
 /** A pg_dump comment that is looked at (its header and trailer) is shorter than this. */
 const LONGEST_COMMENT = 200;
 
@@ -78,11 +78,8 @@ export class StatementScanner {
 
 	stop: ScanStop = 'end-of-chunk';
 
-	/** The first words of the statement outside parentheses and quotes, in upper case. */
-	head: string[] = [];
-
-	/** Whether the statement reads `COPY ... FROM STDIN`. */
-	copiesFromStdin = false;
+	/** What the statement is, as far as that decides where it ends. */
+	readonly words = new StatementWords();
 
 	/** Called with each line comment outside statements, without its dashes. */
 	onComment: ((text: string) => void) | undefined;
@@ -95,16 +92,6 @@ export class StatementScanner {
 	private previous = 0;
 
 	private parentheses = 0;
-
-	private bodyDepth = 0;
-
-	private readonly word = new Uint8Array(LONGEST_KEYWORD);
-
-	private wordLength = 0;
-
-	private lastWord = '';
-
-	private afterDot = false;
 
 	/** After an E'' string, one that goes on behind white space with a line break escapes too. */
 	private continuation: 'none' | 'possible' | 'on next line' = 'none';
@@ -145,13 +132,8 @@ export class StatementScanner {
 	reset(): void {
 		this.started = false;
 		this.startedAt = -1;
-		this.head = [];
-		this.copiesFromStdin = false;
+		this.words.reset();
 		this.parentheses = 0;
-		this.bodyDepth = 0;
-		this.wordLength = 0;
-		this.lastWord = '';
-		this.afterDot = false;
 		this.continuation = 'none';
 		this.state = State.Normal;
 		this.skipByte = false;
@@ -179,25 +161,24 @@ export class StatementScanner {
 				case State.Word:
 					if (this.skipByte) {
 						this.skipByte = false;
-						this.pushWordByte(byte);
+						this.words.push(byte);
 						i += 1;
 						break;
 					}
 					if (this.state === State.Word) {
 						if (wordBytes[byte] !== 0 || byte === DOLLAR) {
-							this.pushWordByte(byte);
+							this.words.push(byte);
 							if (this.isLeadByte(byte)) this.skipByte = true;
 							i += 1;
 							break;
 						}
 						this.state = State.Normal;
-						if (byte === QUOTE && this.wordIsE()) {
-							this.wordLength = 0;
+						if (byte === QUOTE && this.words.isE) {
 							this.state = State.EscapeString;
 							i += 1;
 							break;
 						}
-						this.endWord();
+						this.words.end(this.parentheses > 0);
 					}
 					if (!this.normal(byte, i)) {
 						return byte === SEMICOLON ? i + 1 : i;
@@ -325,7 +306,7 @@ export class StatementScanner {
 		const { continuation } = this;
 		this.continuation = 'none';
 		if (byte === SEMICOLON) {
-			if (this.parentheses === 0 && this.bodyDepth === 0) {
+			if (this.parentheses === 0 && this.words.bodyDepth === 0) {
 				this.stop = 'end-of-statement';
 				return false;
 			}
@@ -334,8 +315,7 @@ export class StatementScanner {
 		this.mark(at);
 		if (wordBytes[byte] === 1) {
 			this.state = State.Word;
-			this.wordLength = 0;
-			this.pushWordByte(byte);
+			this.words.start([byte]);
 			if (this.isLeadByte(byte)) this.skipByte = true;
 			return true;
 		}
@@ -344,13 +324,12 @@ export class StatementScanner {
 			this.state = escapes ? State.EscapeString : State.String;
 		} else if (byte === DOUBLE_QUOTE) {
 			this.state = State.QuotedIdentifier;
-			this.lastWord = '';
 		} else if (byte === DOLLAR) {
 			this.state = State.DollarTag;
 			this.tag = [DOLLAR];
 		} else if (byte === OPEN) this.parentheses += 1;
 		else if (byte === CLOSE) this.parentheses = Math.max(0, this.parentheses - 1);
-		this.afterDot = byte === DOT;
+		this.words.interrupt(byte === DOT, byte === DOUBLE_QUOTE);
 		return true;
 	}
 
@@ -363,7 +342,7 @@ export class StatementScanner {
 	private notAComment(at: number): void {
 		this.state = State.Normal;
 		this.continuation = 'none';
-		this.afterDot = false;
+		this.words.interrupt(false, false);
 		// The dash or slash itself may lie in an earlier chunk. No statement starts with one, so losing it only
 		// changes which syntax error the server reports.
 		this.mark(at);
@@ -400,8 +379,7 @@ export class StatementScanner {
 			return at + 1;
 		}
 		// Not a dollar quote after all (a parameter such as $1): what followed the dollar is an ordinary word.
-		this.wordLength = 0;
-		for (const letter of this.tag.slice(1)) this.pushWordByte(letter);
+		this.words.start(this.tag.slice(1));
 		this.state = this.tag.length > 1 ? State.Word : State.Normal;
 		return at;
 	}
@@ -409,41 +387,5 @@ export class StatementScanner {
 	private isLeadByte(byte: number): boolean {
 		if (byte < 0x80 || this.secondBytes === 'none') return false;
 		return this.secondBytes === 'all' || byte < 0xa1 || byte > 0xdf;
-	}
-
-	private pushWordByte(byte: number): void {
-		if (this.wordLength < LONGEST_KEYWORD) this.word[this.wordLength] = byte;
-		this.wordLength += 1;
-	}
-
-	private wordIsE(): boolean {
-		return this.wordLength === 1 && (this.word[0]! | 0x20) === 0x65;
-	}
-
-	private endWord(): void {
-		const { afterDot } = this;
-		this.afterDot = false;
-		if (this.parentheses > 0) return;
-		const [first] = this.head;
-		const matters =
-			this.head.length < HEAD_WORDS || first === 'COPY' || this.bodyDepth > 0 || this.isRoutine();
-		if (!matters) return;
-		const length = Math.min(this.wordLength, LONGEST_KEYWORD);
-		const word = Buffer.from(this.word.buffer, 0, length).toString('latin1').toUpperCase();
-		if (this.head.length < HEAD_WORDS) this.head.push(word);
-		if (first === 'COPY' && word === 'STDIN' && this.lastWord === 'FROM') this.copiesFromStdin = true;
-		if (this.bodyDepth > 0 && !afterDot) {
-			if (word === 'CASE') this.bodyDepth += 1;
-			else if (word === 'END') this.bodyDepth -= 1;
-		} else if (word === 'ATOMIC' && this.lastWord === 'BEGIN' && this.isRoutine()) this.bodyDepth = 1;
-		this.lastWord = afterDot ? '' : word;
-	}
-
-	/** Whether the statement reads `CREATE [OR REPLACE] FUNCTION|PROCEDURE`, the only ones with a body in BEGIN ATOMIC. */
-	private isRoutine(): boolean {
-		const [create, second, third, fourth] = this.head;
-		if (create !== 'CREATE') return false;
-		const kind = second === 'OR' && third === 'REPLACE' ? fourth : second;
-		return kind === 'FUNCTION' || kind === 'PROCEDURE';
 	}
 }

@@ -1,0 +1,132 @@
+import type { Client } from 'pg';
+
+import type { TableRows } from '../../../artifact/manifest';
+import { LifeboatError } from '../../../errors';
+import type { EngineContext } from '../../engine';
+import { postgresError } from '../connection';
+
+import { cleanDatabase } from './clean';
+import { unchanged } from './errors';
+import { inspectContents, summarizeContents } from './inspect';
+import type { PostgresRestoreOptions } from './options';
+import { verifyRowCounts, type LoadedRows } from './row-counts';
+import type { SqlLexer } from './sql-lexer';
+
+/** The key of the advisory lock that keeps two restores into one database apart: "lifeboat" in ASCII. */
+const RESTORE_LOCK = '7811887614280032628';
+
+/** Opens the transaction and makes sure that the database is empty. */
+export async function beginRestore(
+	client: Client,
+	database: string,
+	options: PostgresRestoreOptions,
+): Promise<{ serverSettings: Map<string, string>; warnings: string[] }> {
+	const { rows } = await client.query<{ name: string; setting: string }>(
+		'SELECT name, setting FROM pg_catalog.pg_settings',
+	);
+	const serverSettings = new Map(rows.map(({ name, setting }) => [name, setting]));
+	// What the role or the database may have set would break off a long restore, or change what the script means.
+	const wanted: Record<string, string> = {
+		statement_timeout: '0',
+		idle_in_transaction_session_timeout: '0',
+		transaction_timeout: '0',
+		lock_timeout: String(options.lockTimeoutMs ?? 60_000),
+		client_min_messages: 'warning',
+		standard_conforming_strings: 'on',
+	};
+	for (const [name, value] of Object.entries(wanted)) {
+		if (serverSettings.has(name)) await client.query(`SET ${name} = ${value}`);
+	}
+	await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+	const lock = await client.query<{ locked: string }>(
+		`SELECT CASE WHEN pg_catalog.pg_try_advisory_xact_lock(${RESTORE_LOCK}) THEN 'yes' ELSE 'no' END AS locked`,
+	);
+	if (lock.rows[0]?.locked !== 'yes') {
+		throw new LifeboatError('RESTORE_RUNNING', `Another restore into database ${database} is running`, {
+			hint: 'Wait until it has ended, or stop it, then run the node again',
+		});
+	}
+	if (options.ifNotEmpty === 'clean') return { serverSettings, warnings: await cleanDatabase(client) };
+	const { empty, objects } = await inspectContents(client);
+	if (!empty) {
+		throw new LifeboatError(
+			'NOT_EMPTY',
+			`Database ${database} is not empty: ${summarizeContents(objects)}. Nothing was changed`,
+			{
+				hint: 'Restore into an empty database, or choose to clean the target first, which removes all that is in it',
+			},
+		);
+	}
+	return { serverSettings, warnings: [] };
+}
+
+/** A script that pg_dump wrote ends with its last line; any script holds something. */
+export function assertWhole({ comments, hasContent }: SqlLexer): void {
+	if (!hasContent) {
+		throw new LifeboatError('INCOMPLETE', `The SQL script holds no statement. ${unchanged}`, {
+			hint: 'The file is empty or cut off. Restore from another copy of this backup, or from an older one',
+		});
+	}
+	if (comments.header && !comments.trailer) {
+		throw new LifeboatError(
+			'INCOMPLETE',
+			`The SQL script ends without pg_dump's last line, "PostgreSQL database dump complete". ${unchanged}`,
+			{ hint: 'The file is cut off. Restore from another copy of this backup, or from an older one' },
+		);
+	}
+}
+
+/** Checks what was loaded, free of what the script has set. */
+export async function checkLoaded(
+	client: Client,
+	database: string,
+	loaded: LoadedRows,
+	options: PostgresRestoreOptions,
+	context: EngineContext,
+): Promise<TableRows[]> {
+	await client.query("SET client_encoding = 'UTF8'");
+	await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+	const tables = await loaded.resolved(client);
+	await client.query('RESET SESSION AUTHORIZATION');
+	await client.query('RESET ROLE');
+	await client.query('SET search_path = pg_catalog');
+	await client.query('SET row_security = off');
+	await client.query('SET statement_timeout = 0');
+	const { expectedTables } = options;
+	if (!expectedTables) return tables;
+	// Of a part of the backup, only the tables that were loaded can be compared.
+	const compared = options.only
+		? expectedTables.filter(({ schema, name }) => loaded.of(schema, name) !== undefined)
+		: expectedTables;
+	return await verifyRowCounts(client, database, compared, loaded, (done) =>
+		context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
+	);
+}
+
+export async function commitRestore(client: Client, database: string): Promise<void> {
+	const result = await client.query('COMMIT').catch((error: unknown) => {
+		const known = postgresError(error, `restoring database ${database}`);
+		if (known.code !== 'CONNECTION_LOST') throw error;
+		throw new LifeboatError(
+			'COMMIT_UNKNOWN',
+			`The connection to database ${database} was lost at the very end of the restore, while it became visible`,
+			{
+				hint: 'Look into the database: either all of the backup is there and nothing has to be done, or nothing of it, and the restore can be run again',
+				cause: error,
+			},
+		);
+	});
+	if (result.command === 'COMMIT') return;
+	throw new LifeboatError(
+		'STATEMENT_FAILED',
+		`The server rolled the restore of database ${database} back. ${unchanged}`,
+		{
+			hint: 'See the log of the PostgreSQL server',
+		},
+	);
+}
+
+/** Best effort: the server rolls back by itself when the session ends, which it does next. */
+export async function rollBackRestore(client: Client): Promise<void> {
+	await client.query('ROLLBACK').catch(() => undefined);
+}
