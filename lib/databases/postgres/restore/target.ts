@@ -97,7 +97,7 @@ export async function fillAndSwap<Result>(
 		const scratch = nameWith(database, `_restore_${randomBytes(4).toString('hex')}`);
 		const beside = { ...connection, database: scratch };
 		await admin.query(await createStatement(admin, scratch, database));
-		const old = nameWith(database, `_before_${dated(target.now ?? new Date())}`);
+		const old = await freeName(admin, database, `_before_${dated(target.now ?? new Date())}`);
 		const result = await dropUnlessFilled(beside, options, async () => {
 			const filled = await fill(beside);
 			context.signal?.throwIfAborted();
@@ -115,6 +115,14 @@ export async function fillAndSwap<Result>(
 			return { result, keptAs: old, warnings: [reason] };
 		}
 	});
+}
+
+/** A name that no database has: two restores within a second would take the same one. */
+async function freeName(admin: Client, database: string, suffix: string): Promise<string> {
+	let name = nameWith(database, suffix);
+	for (let number = 2; await databaseExists(admin, name); number++)
+		name = nameWith(database, `${suffix}_${number}`);
+	return name;
 }
 
 /** Both renames happen in one transaction, while new sessions wait at the door and those inside are ended. */

@@ -97,6 +97,11 @@ for (const version of [13, 18] satisfies PostgresMajor[]) {
 			const second = await restore(server, 'shop', script, { target: { kind: 'swap', old: 'drop' } });
 			assert.equal(second.keptAs, undefined);
 			assert.equal(await databases(), 'postgres,shop,shop_before_20261121_020304');
+			// The same second once more: the name is taken.
+			const target = { kind: 'swap', now: new Date('2026-11-21T02:03:04Z') } as const;
+			const third = await restore(server, 'shop', script, { target });
+			assert.equal(third.keptAs, 'shop_before_20261121_020304_2');
+			await psql(server, 'postgres', 'DROP DATABASE shop_before_20261121_020304_2');
 			await psql(server, 'postgres', 'DROP DATABASE shop', 'DROP DATABASE shop_before_20261121_020304');
 		});
 
