@@ -26,15 +26,16 @@ export interface RetentionBackup {
 	problem?: string;
 }
 
-/** What is known of a backup besides its manifest, which may be locked and so never changes. */
-export type BackupMarks = Pick<RetentionBackup, 'proven' | 'pinned' | 'locked' | 'tags'>;
+/** What is known of a backup that stands neither in its manifest nor beside it. */
+export type BackupMarks = Pick<RetentionBackup, 'locked' | 'tags'>;
 
 /**
  * What retention needs to know of a stored backup. Without a readable manifest it is `unreadable`; with a problem, or empty, it
  * is `unfinished`.
  */
-export function toRetentionBackup(stored: StoredBackup, marks: BackupMarks = {}): RetentionBackup {
+export function toRetentionBackup(stored: StoredBackup, known: BackupMarks = {}): RetentionBackup {
 	const { key, size, manifest } = stored;
+	const marks = { ...known, pinned: stored.marks.pinned, proven: stored.marks.proof?.passed === true };
 	if (!manifest) {
 		const problem = stored.problem ?? 'its manifest is missing';
 		return { key, id: '', name: '', kind: '', createdAt: '', size, ...marks, state: 'unreadable', problem };

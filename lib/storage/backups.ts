@@ -1,7 +1,16 @@
 /** Backups in a storage: an object each, with its checksum and its manifest beside it. */
 export { deleteBackup } from './backups/delete';
 export { listBackups, type ListBackupsOptions } from './backups/list';
+export type { Marks, Pin, Proof } from './backups/marks';
 export { proveObject, type StorageProof } from './backups/prove';
 export { openBackup, readBackup, type StoredBackup } from './backups/read';
-export { checksumKey, manifestKey, parseSha256Sidecar, sha256Sidecar } from './backups/sidecars';
+export {
+	checksumKey,
+	manifestKey,
+	parseSha256Sidecar,
+	pinKey,
+	proofKey,
+	sha256Sidecar,
+} from './backups/sidecars';
 export { storeBackup, type StoreBackupOptions, type StoreBackupResult } from './backups/store';
+export { removePin, writePin, writeProof } from './backups/write-sidecars';

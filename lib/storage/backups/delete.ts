@@ -2,18 +2,19 @@ import { LifeboatError } from '../../errors';
 import { assertKey } from '../keys';
 import type { Storage } from '../storage';
 
-import { checksumKey, manifestKey } from './sidecars';
+import { checksumKey, manifestKey, pinKey, proofKey } from './sidecars';
 
 /**
- * Removes a backup: the object, then its checksum, its manifest last. A crash in between leaves an entry that every listing
+ * Removes a backup: the object, then its checksum and its proof, its manifest last. A crash in between leaves an entry that every listing
  * shows as `object missing`: never something that looks whole, nor something that no later run would find. An object that may
  * not be removed (a lock, missing permission) stays a whole backup.
  *
- * What isn't there is no error. @throws LifeboatError `DELETE_FAILED` if the storage says it is removed but it is still there.
+ * What isn't there is no error. @throws LifeboatError `PINNED` while it is pinned; `DELETE_FAILED` if the storage says it is removed but it is still there.
  */
 export async function deleteBackup(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
 	assertKey(key);
-	for (const each of [key, checksumKey(key), manifestKey(key)]) {
+	await assertUnpinned(storage, key, signal);
+	for (const each of [key, checksumKey(key), proofKey(key), manifestKey(key)]) {
 		await storage.delete(each, signal);
 		if (await storage.stat(each, signal)) {
 			throw new LifeboatError(
@@ -25,4 +26,12 @@ export async function deleteBackup(storage: Storage, key: string, signal?: Abort
 			);
 		}
 	}
+}
+
+/** @throws LifeboatError `PINNED` while the backup under the key is pinned. */
+export async function assertUnpinned(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	if (!(await storage.stat(pinKey(key), signal))) return;
+	throw new LifeboatError('PINNED', `${key} in ${storage.description} is pinned; it was left as it is`, {
+		hint: 'Unpin it first (node Apply Retention) if it may really go',
+	});
 }

@@ -2,7 +2,7 @@ import { folderPrefix } from '../keys';
 import type { Storage } from '../storage';
 
 import { describeBackup, type BackupFiles, type StoredBackup } from './read';
-import { CHECKSUM_SUFFIX, MANIFEST_SUFFIX } from './sidecars';
+import { sidecarSuffixes, type Sidecar } from './sidecars';
 
 export interface ListBackupsOptions {
 	/** A folder, with all below it; everything unless given. */
@@ -38,6 +38,8 @@ export async function* listBackups(
 	}
 }
 
+const suffixes = Object.entries(sidecarSuffixes) as Array<[Sidecar, string]>;
+
 /**
  * Brings together the files of each backup. In the order of UTF-8 bytes, all keys that begin with an object's key follow it
  * without a gap, so only the groups whose key is the beginning of the current one can still grow.
@@ -63,10 +65,8 @@ async function* groupFiles(
 			yield* done.filter(({ manifest }) => manifest);
 		}
 		group(object.key).object = object;
-		if (object.key.endsWith(MANIFEST_SUFFIX)) {
-			group(object.key.slice(0, -MANIFEST_SUFFIX.length)).manifest = object;
-		} else if (object.key.endsWith(CHECKSUM_SUFFIX)) {
-			group(object.key.slice(0, -CHECKSUM_SUFFIX.length)).checksum = object;
+		for (const [sidecar, suffix] of suffixes) {
+			if (object.key.endsWith(suffix)) group(object.key.slice(0, -suffix.length))[sidecar] = object;
 		}
 	}
 	yield* open.filter(({ manifest }) => manifest);

@@ -6,7 +6,8 @@ import { assertKey } from '../keys';
 import { readText } from '../read-text';
 import type { Storage, StoredObject } from '../storage';
 
-import { checksumKey, manifestKey } from './sidecars';
+import { readMarks, type Marks } from './marks';
+import { checksumKey, manifestKey, pinKey, proofKey, type Sidecar } from './sidecars';
 
 /** A backup in a storage: an object with a manifest beside it. */
 export interface StoredBackup {
@@ -17,6 +18,8 @@ export interface StoredBackup {
 	manifest?: Manifest;
 	/** Why the backup can't be relied on: what is missing, or wrong with its manifest. */
 	problem?: string;
+	/** What was said of it after it was stored. */
+	marks: Marks;
 }
 
 /** Bytes; a manifest of 100,000 tables has about 10 MB. */
@@ -29,29 +32,29 @@ export const MAX_MANIFEST_SIZE = 64 * 1024 * 1024;
  */
 export async function readBackup(storage: Storage, key: string, signal?: AbortSignal): Promise<StoredBackup> {
 	assertKey(key);
-	const [object, manifest, checksum] = await Promise.all(
-		[key, manifestKey(key), checksumKey(key)].map((each) => storage.stat(each, signal)),
+	const [object, manifest, checksum, proof, pin] = await Promise.all(
+		[key, manifestKey(key), checksumKey(key), proofKey(key), pinKey(key)].map((each) =>
+			storage.stat(each, signal),
+		),
 	);
 	if (!object && !manifest) {
 		throw new LifeboatError('NOT_FOUND', `There is no backup ${key} in ${storage.description}`, {
 			hint: 'List the backups to see which there are',
 		});
 	}
-	return describeBackup(storage, { key, object, manifest, checksum }, signal);
+	return describeBackup(storage, { key, object, manifest, checksum, proof, pin }, signal);
 }
 
 /** The files that make up a backup, as far as they are there. */
-export interface BackupFiles {
+export interface BackupFiles extends Partial<Record<Sidecar, StoredObject | undefined>> {
 	key: string;
 	object?: StoredObject | undefined;
-	manifest?: StoredObject | undefined;
-	checksum?: StoredObject | undefined;
 }
 
 /** Reads the manifest and compares it with what is there. A problem never throws, a failure of the storage does. */
 export async function describeBackup(
 	storage: Storage,
-	{ key, object, manifest: manifestFile, checksum }: BackupFiles,
+	{ key, object, manifest: manifestFile, checksum, ...marks }: BackupFiles,
 	signal?: AbortSignal,
 ): Promise<StoredBackup> {
 	const problems: string[] = [];
@@ -75,6 +78,7 @@ export async function describeBackup(
 		size: object?.size ?? 0,
 		...(manifest && { manifest }),
 		...(problems.length > 0 && { problem: problems.join('; ') }),
+		marks: await readMarks(storage, key, marks, manifest, signal),
 	};
 }
 

@@ -6,8 +6,26 @@ export const manifestKey = (key: string): string => `${key}${MANIFEST_SUFFIX}`;
 /** Key of the checksum file of the backup under a key. */
 export const checksumKey = (key: string): string => `${key}${CHECKSUM_SUFFIX}`;
 
-export const MANIFEST_SUFFIX = '.manifest.json';
-export const CHECKSUM_SUFFIX = '.sha256';
+/** Key of what a restore test found about the backup under a key. */
+export const proofKey = (key: string): string => `${key}${PROOF_SUFFIX}`;
+
+/** Key of the file that keeps the backup under a key from being deleted. */
+export const pinKey = (key: string): string => `${key}${PIN_SUFFIX}`;
+
+const MANIFEST_SUFFIX = '.manifest.json';
+const CHECKSUM_SUFFIX = '.sha256';
+const PROOF_SUFFIX = '.proof.json';
+const PIN_SUFFIX = '.pin.json';
+
+/** What ends the keys of the files beside a backup, by what they are. */
+export const sidecarSuffixes = {
+	manifest: MANIFEST_SUFFIX,
+	checksum: CHECKSUM_SUFFIX,
+	proof: PROOF_SUFFIX,
+	pin: PIN_SUFFIX,
+} as const;
+
+export type Sidecar = keyof typeof sidecarSuffixes;
 
 /** The content of a `.sha256` file, as `sha256sum -c` takes it (GNU coreutils, "cksum output modes"). */
 export function sha256Sidecar(fileName: string, sha256: string): string {

@@ -9,7 +9,7 @@ import { sameDigest } from '../../streams/digest';
 import { assertKey, baseName, folderPrefix } from '../keys';
 import type { Storage, StoredObject } from '../storage';
 
-import { deleteBackup } from './delete';
+import { assertUnpinned, deleteBackup } from './delete';
 import { proveObject, readBack, type StorageProof } from './prove';
 import { isNotFound, readBackup, type StoredBackup } from './read';
 import { manifestKey } from './sidecars';
@@ -42,7 +42,7 @@ export interface StoreBackupResult {
  *
  * With `replace`, the old backup stays whole until the new object has taken its place, all at once.
  *
- * @throws LifeboatError `ALREADY_EXISTS`, `PROOF_FAILED`, `INVALID_KEY`, or what the artifact or the storage throws.
+ * @throws LifeboatError `ALREADY_EXISTS`, `PINNED`, `PROOF_FAILED`, `INVALID_KEY`, or what the artifact or the storage throws.
  */
 export async function storeBackup(
 	storage: Storage,
@@ -66,6 +66,7 @@ export async function storeBackup(
 		}
 	}
 	if (existing && ifExists === 'fail') throw alreadyExists(storage, existing);
+	if (existing) await assertUnpinned(storage, key, signal);
 
 	const { object, manifest: sent } = await putObject(storage, key, artifact, ifExists, signal);
 	const manifest = named(sent, key);

@@ -7,7 +7,8 @@ import { readText } from '../read-text';
 import type { Storage } from '../storage';
 
 import { MAX_MANIFEST_SIZE } from './read';
-import { checksumKey, manifestKey, sha256Sidecar } from './sidecars';
+import { serializeMark, type Pin, type Proof } from './marks';
+import { checksumKey, manifestKey, pinKey, proofKey, sha256Sidecar } from './sidecars';
 
 /**
  * Writes checksum and manifest of an object that is proven, the manifest last, and reads both back.
@@ -49,4 +50,30 @@ async function writeText(
 export async function removeSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
 	await storage.delete(manifestKey(key), signal);
 	await storage.delete(checksumKey(key), signal);
+	await storage.delete(proofKey(key), signal);
+}
+
+/** Writes what a restore test found beside its backup, in place of an earlier one, and reads it back. @throws LifeboatError `PROOF_FAILED`. */
+export async function writeProof(
+	storage: Storage,
+	key: string,
+	proof: Omit<Proof, 'formatVersion'>,
+	signal?: AbortSignal,
+): Promise<void> {
+	await writeText(storage, proofKey(key), serializeMark(proof), { contentType: 'application/json', signal });
+}
+
+/** Keeps a backup from being deleted. @throws LifeboatError `PROOF_FAILED`. */
+export async function writePin(
+	storage: Storage,
+	key: string,
+	pin: Omit<Pin, 'formatVersion'>,
+	signal?: AbortSignal,
+): Promise<void> {
+	await writeText(storage, pinKey(key), serializeMark(pin), { contentType: 'application/json', signal });
+}
+
+/** Lets a backup be deleted again; one that isn't pinned is no error. */
+export async function removePin(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	await storage.delete(pinKey(key), signal);
 }

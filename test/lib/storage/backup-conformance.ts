@@ -11,7 +11,10 @@ import {
 	listBackups,
 	openBackup,
 	readBackup,
+	removePin,
 	storeBackup,
+	writePin,
+	writeProof,
 	type StoredBackup,
 } from '../../../lib/storage/backups';
 import { serializeManifest } from '../../../lib/artifact/manifest';
@@ -33,6 +36,9 @@ export interface BackupsUnderTest {
 
 const file = 'shop-20261121T020000Z.tar';
 
+/** Of a backup of which nothing was said since. */
+const marks = { pinned: false };
+
 /** Registers the tests of what is a backup in a storage, for one kind of storage. */
 export function backupConformance(name: string, make: () => Promise<BackupsUnderTest>): void {
 	const check = (what: string, run: (under: BackupsUnderTest) => Promise<void>) =>
@@ -47,6 +53,45 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 		});
 
 	describe(`Backups in ${name}`, () => {
+		check('carry a pin and a proof that list and deletion know', async ({ storage }) => {
+			const { key, manifest } = await storeBackup(storage, await stagedBackup(), { prefix: 'marked' });
+			const backupId = manifest.id;
+			const time = '2026-11-21T03:00:00.000Z';
+			const proof = {
+				...{ backupId, storedSha256: manifest.stored.sha256, testedAt: time, passed: true },
+				...{ method: 'temporary folder', recoveryTime: 1200, dataAge: 3_600_000 },
+				checks: [{ name: 'files', passed: true }],
+				tool: { name: 'n8n-nodes-lifeboat', version: '0.1.0' },
+			};
+			await writePin(storage, key, { backupId, pinnedAt: time, reason: 'before the move' });
+			await writeProof(storage, key, proof);
+			const [listed, ...others] = await all(storage, 'marked');
+			assert.equal(others.length, 0);
+			assert.deepEqual(listed, await readBackup(storage, key));
+			assert.equal(listed.marks.pin?.reason, 'before the move');
+			assert.deepEqual(listed.marks.proof, { formatVersion: 1, ...proof });
+
+			await assert.rejects(deleteBackup(storage, key), code('PINNED'));
+			const other = await stagedBackup(randomBytes(100));
+			await assert.rejects(storeBackup(storage, other, { key, ifExists: 'replace' }), code('PINNED'));
+			assert.deepEqual(await readBackup(storage, key), listed);
+
+			// What can't be read still pins, and proves nothing.
+			await putRaw(storage, `${key}.pin.json`, '{');
+			await putRaw(storage, `${key}.proof.json`, JSON.stringify({ ...proof, formatVersion: 2 }));
+			assert.deepEqual((await readBackup(storage, key)).marks, { pinned: true });
+			await removePin(storage, key);
+			await writeProof(storage, key, { ...proof, storedSha256: '0'.repeat(64) });
+			assert.deepEqual((await readBackup(storage, key)).marks, { pinned: false });
+
+			await writeProof(storage, key, proof);
+			await storeBackup(storage, other, { key, ifExists: 'replace' });
+			assert.deepEqual((await readBackup(storage, key)).marks, { pinned: false });
+			await writeProof(storage, key, proof);
+			await deleteBackup(storage, key);
+			assert.deepEqual(await keysOf(storage, 'marked/'), []);
+		});
+
 		check('are stored with sidecars that sha256sum takes, and open again', async ({ storage, fetchAll }) => {
 			const content = randomBytes(9_000_000);
 			for (const artifact of [
@@ -58,7 +103,12 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 				assert.deepEqual(stored.proof, { ...stored.manifest.stored, method: 'read-back' });
 				assert.equal(stored.manifest.stored.size, content.length);
 				const found = await readBackup(storage, stored.key);
-				assert.deepEqual(found, { key: stored.key, size: content.length, manifest: stored.manifest });
+				assert.deepEqual(found, {
+					key: stored.key,
+					size: content.length,
+					manifest: stored.manifest,
+					marks,
+				});
 				const opened = await openBackup(storage, { key: found.key, manifest: found.manifest }).open();
 				assert.ok(content.equals(await buffer(opened.stream)));
 				assert.deepEqual(await opened.finish(), stored.manifest);
@@ -164,9 +214,14 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 			});
 			await assert.rejects(storeBackup(storage, cut, { ifExists: 'replace' }), /closed the connection/);
 			const { size } = old.manifest.stored;
-			assert.deepEqual(await readBackup(storage, file), { key: file, size, manifest: old.manifest });
+			assert.deepEqual(await readBackup(storage, file), { key: file, size, manifest: old.manifest, marks });
 			const replaced = await storeBackup(storage, lazyBackup(randomBytes(10)), { ifExists: 'replace' });
-			assert.deepEqual(await readBackup(storage, file), { key: file, size: 10, manifest: replaced.manifest });
+			assert.deepEqual(await readBackup(storage, file), {
+				key: file,
+				size: 10,
+				manifest: replaced.manifest,
+				marks,
+			});
 		});
 
 		check('are stored by one of several runs at once, whole', async ({ storage }) => {
@@ -175,7 +230,7 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 			const [winner, ...others] = results.filter((result) => result.status === 'fulfilled');
 			assert.equal(others.length, 0);
 			const { manifest } = winner!.value;
-			assert.deepEqual(await readBackup(storage, file), { key: file, size: 100_000, manifest });
+			assert.deepEqual(await readBackup(storage, file), { key: file, size: 100_000, manifest, marks });
 			for (const result of results) {
 				if (result.status === 'rejected') code('ALREADY_EXISTS')(result.reason as LifeboatError);
 			}
@@ -188,21 +243,21 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 				assert.equal((await keysOf(storage, '')).length, survived);
 				assert.deepEqual(await all(storage), []);
 				const { manifest } = await storeBackup(storage, artifact);
-				assert.deepEqual(await all(storage), [{ key: file, size: 100_000, manifest }]);
+				assert.deepEqual(await all(storage), [{ key: file, size: 100_000, manifest, marks }]);
 				await deleteBackup(storage, file);
 				assert.deepEqual(await keysOf(storage, ''), []);
 			}
 		});
 
 		check('are deleted so that a crash leaves what a later run finds', async ({ storage }) => {
-			for (let survived = 0; survived <= 3; survived += 1) {
+			for (let survived = 0; survived <= 4; survived += 1) {
 				const { manifest } = await storeBackup(storage, await stagedBackup());
 				const deletion = deleteBackup(dyingAfter(survived, storage), file);
-				await (survived === 3 ? deletion : assert.rejects(deletion, /the process is dead/));
+				await (survived === 4 ? deletion : assert.rejects(deletion, /the process is dead/));
 				const [left, ...others] = await all(storage);
 				assert.equal(others.length, 0);
-				if (survived === 0) assert.deepEqual(left, { key: file, size: 100_000, manifest });
-				else if (survived === 3) assert.equal(left, undefined);
+				if (survived === 0) assert.deepEqual(left, { key: file, size: 100_000, manifest, marks });
+				else if (survived === 4) assert.equal(left, undefined);
 				else assert.match(left!.problem!, /^object missing/);
 				await deleteBackup(storage, file);
 				assert.deepEqual(await keysOf(storage, ''), []);
