@@ -44,6 +44,15 @@ const transformation = z.discriminatedUnion('type', [compression, encryption]);
 
 const table = open({ schema: z.string(), name: z.string(), rows: z.number().int().nonnegative() });
 
+const sequence = open({
+	schema: z.string(),
+	name: z.string(),
+	/** A bigint in decimal. */
+	lastValue: z.string().regex(/^-?\d{1,19}$/),
+	/** Whether the next value is the one after `lastValue`, as opposed to `lastValue` itself. */
+	isCalled: z.boolean(),
+});
+
 const databaseSource = open({
 	type: z.literal('database'),
 	engine: z.string(),
@@ -90,6 +99,8 @@ const shared = {
 	source: z.discriminatedUnion('type', [databaseSource, filesSource, bundleSource]),
 	/** Databases: rows in each table, as counted while they were read. */
 	tables: z.array(table).optional(),
+	/** Databases: where each sequence stands, as of the same moment. */
+	sequences: z.array(sequence).optional(),
 	/** What was done to the content, in order. Undo from the last to the first. */
 	transformations: z.array(transformation),
 	/** The content before all transformations. */
@@ -119,6 +130,7 @@ export type Transformation = z.infer<typeof transformation>;
 export type CompressionTransformation = z.infer<typeof compression>;
 export type EncryptionTransformation = z.infer<typeof encryption>;
 export type TableRows = z.infer<typeof table>;
+export type SequenceValue = z.infer<typeof sequence>;
 export type DatabaseSource = z.infer<typeof databaseSource>;
 export type FilesSource = z.infer<typeof filesSource>;
 export type BundleEntry = NonNullable<Manifest['entries']>[number];

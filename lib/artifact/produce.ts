@@ -10,7 +10,7 @@ import { MANIFEST_FORMAT_VERSION, type Manifest, type ManifestDraft } from './ma
 import { restoreCommands } from './restore-commands';
 
 /** Fields that only the end of production tells (such as row counts). */
-export type ManifestFindings = Partial<Pick<Manifest, 'tables' | 'source' | 'entries'>>;
+export type ManifestFindings = Partial<Pick<Manifest, 'tables' | 'sequences' | 'source' | 'entries'>>;
 
 /** Content being produced. */
 export interface Production {

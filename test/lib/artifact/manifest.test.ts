@@ -13,6 +13,7 @@ async function sample(): Promise<Record<string, unknown>> {
 	return {
 		...manifest,
 		tables: [{ schema: 'public', name: 'orders', rows: 3 }],
+		sequences: [{ schema: 'public', name: 'orders_id_seq', lastValue: '9223372036854775807', isCalled: true }],
 		transformations: [
 			{ type: 'compression', format: 'zstd', level: 3 },
 			{ type: 'encryption', format: 'age', passphrase: { kdf: 'scrypt', logN: 18 } },
@@ -55,7 +56,7 @@ describe('a manifest', () => {
 
 	test('is refused without any one of the fields it needs, which is named', async () => {
 		const whole = await sample();
-		const optional = ['tables', 'chain', 'entries'];
+		const optional = ['tables', 'sequences', 'chain', 'entries'];
 		for (const field of Object.keys(whole)) {
 			const rest = { ...whole };
 			delete rest[field];
