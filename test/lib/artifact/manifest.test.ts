@@ -13,7 +13,9 @@ async function sample(): Promise<Record<string, unknown>> {
 	return {
 		...manifest,
 		tables: [{ schema: 'public', name: 'orders', rows: 3 }],
-		sequences: [{ schema: 'public', name: 'orders_id_seq', lastValue: '9223372036854775807', isCalled: true }],
+		sequences: [
+			{ schema: 'public', name: 'orders_id_seq', lastValue: '9223372036854775807', isCalled: true },
+		],
 		transformations: [
 			{ type: 'compression', format: 'zstd', level: 3 },
 			{ type: 'encryption', format: 'age', passphrase: { kdf: 'scrypt', logN: 18 } },
