@@ -7,9 +7,10 @@ import {
 } from 'n8n-workflow';
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
-import { runPerItem } from '../shared/run';
+import { runToOutputs } from '../shared/run';
 
 import * as create from './create.operation';
+import { errorOutput } from './outputs';
 import * as verify from './verify.operation';
 
 export class VerifyChecksum implements INodeType {
@@ -25,7 +26,8 @@ export class VerifyChecksum implements INodeType {
 		defaults: { name: 'Verify Checksum' },
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
-		outputs: [NodeConnectionTypes.Main],
+		outputs: [NodeConnectionTypes.Main, NodeConnectionTypes.Main],
+		outputNames: ['Passed', 'Failed'],
 		credentials: [
 			{
 				name: 'lifeboatEncryptionApi',
@@ -52,7 +54,7 @@ export class VerifyChecksum implements INodeType {
 						name: 'Verify',
 						value: 'verify',
 						action: 'Verify backup',
-						description: 'Compare a backup with its manifest, and stop the workflow if it is damaged',
+						description: 'Compare a backup with its manifest, and pass on those that hold',
 					},
 				],
 				default: 'verify',
@@ -65,7 +67,7 @@ export class VerifyChecksum implements INodeType {
 	methods = { credentialTest: { testEncryptionKey } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
-		return await runPerItem(this, async (itemIndex) => {
+		return await runToOutputs(this, { outputs: 2, errors: errorOutput(this) }, async (itemIndex) => {
 			const operation = this.getNodeParameter('operation', itemIndex) as string;
 			return await (operation === 'create' ? create : verify).execute(this, itemIndex);
 		});

@@ -8,6 +8,8 @@ import { chain } from '../../lib/streams/chain';
 import { readArtifact } from '../shared/artifacts';
 import { cancelSignal } from '../shared/run';
 
+import { passed } from './outputs';
+
 export const description: INodeProperties[] = [
 	{
 		displayName: 'Put Output File in Field',
@@ -22,7 +24,10 @@ export const description: INodeProperties[] = [
 ];
 
 /** Reads the bytes as they are now, whatever the manifest says, and tells their SHA-256. */
-export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
+export async function execute(
+	context: IExecuteFunctions,
+	itemIndex: number,
+): Promise<INodeExecutionData[][]> {
 	const artifact = await readArtifact(context, itemIndex);
 	const field = context.getNodeParameter('binaryPropertyOutput', itemIndex) as string;
 	const signal = cancelSignal(context);
@@ -35,18 +40,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	const { size, sha256 } = digest.digest();
 	const line = sha256Sidecar(fileName, sha256);
 	const input = context.getInputData()[itemIndex]!;
-	return [
-		{
-			json: { ...input.json, checksum: { algorithm: 'SHA-256', value: sha256, size, line: line.trimEnd() } },
-			binary: {
-				...input.binary,
-				[field]: await context.helpers.prepareBinaryData(
-					Buffer.from(line),
-					`${fileName}.sha256`,
-					'text/plain',
-				),
-			},
-			pairedItem: { item: itemIndex },
+	return passed({
+		json: { ...input.json, checksum: { algorithm: 'SHA-256', value: sha256, size, line: line.trimEnd() } },
+		binary: {
+			...input.binary,
+			[field]: await context.helpers.prepareBinaryData(Buffer.from(line), `${fileName}.sha256`, 'text/plain'),
 		},
-	];
+		pairedItem: { item: itemIndex },
+	});
 }

@@ -1,12 +1,13 @@
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { decoderWith } from '../../lib/encryption/decoder';
-import { verifyComplete, verifyReadable, verifyStored } from '../../lib/verification/verify';
+import { checkBackup } from '../../lib/verification/outcome';
+import type { VerificationLevel } from '../../lib/verification/report';
 import { readArtifact } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';
 
-type Level = 'stored' | 'readable' | 'complete';
+import { failed, passed } from './outputs';
 
 export const description: INodeProperties[] = [
 	{
@@ -36,21 +37,23 @@ export const description: INodeProperties[] = [
 	},
 ];
 
-export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
+export async function execute(
+	context: IExecuteFunctions,
+	itemIndex: number,
+): Promise<INodeExecutionData[][]> {
 	const artifact = await readArtifact(context, itemIndex);
-	const level = context.getNodeParameter('level', itemIndex) as Level;
-	const signal = cancelSignal(context);
-	const decoder = level === 'stored' ? undefined : decoderWith(await encryptionKeys(context, itemIndex));
-	const report = decoder
-		? await (level === 'complete' ? verifyComplete : verifyReadable)(artifact, decoder, signal)
-		: await verifyStored(artifact, signal);
+	const level = context.getNodeParameter('level', itemIndex) as VerificationLevel;
+	const decoder = decoderWith(level === 'stored' ? {} : await encryptionKeys(context, itemIndex));
+	const outcome = await checkBackup(artifact, level, decoder, cancelSignal(context));
+	if (!outcome.passed) {
+		const { error, proved } = outcome;
+		return failed(context, itemIndex, error, { level: outcome.level, proved, manifest: artifact.manifest });
+	}
 	// The backup passes on unchanged: verifying is a step on the way to Upload.
 	const input = context.getInputData()[itemIndex]!;
-	return [
-		{
-			json: { ...input.json, verification: report as unknown as IDataObject },
-			...(input.binary ? { binary: input.binary } : {}),
-			pairedItem: { item: itemIndex },
-		},
-	];
+	return passed({
+		json: { ...input.json, verification: outcome.report as unknown as IDataObject },
+		...(input.binary ? { binary: input.binary } : {}),
+		pairedItem: { item: itemIndex },
+	});
 }
