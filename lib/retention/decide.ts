@@ -2,6 +2,7 @@ import type { RetentionBackup } from './backup';
 import { Chains } from './chains';
 import { describeGroup, labelOf } from './describe-group';
 import { evaluateGroup, type Evaluation } from './evaluate-group';
+import { groupsOf, type BackupGroup } from './groups';
 import { refusalOf, runRefusal } from './guards';
 import type { PlanGroup, PlanOptions, Refusal } from './plan-types';
 import type { RetentionPolicy } from './policy';
@@ -9,10 +10,7 @@ import { chooseOverCap } from './size-cap';
 import type { ZoneCalendar } from './zone-calendar';
 
 /** A group in the course of planning. */
-export interface Draft {
-	name: string;
-	kind: string;
-	backups: RetentionBackup[];
+export interface Draft extends BackupGroup {
 	evaluation: Evaluation;
 	overCap: Set<RetentionBackup>;
 	refused?: Refusal;
@@ -69,26 +67,6 @@ export function decide(
 
 	return drafts.map((draft) => describeGroup(draft, kept, neededBy));
 }
-
-function groupsOf(
-	backups: readonly RetentionBackup[],
-	groupBy: ReadonlyArray<'name' | 'kind'>,
-): Array<Pick<Draft, 'name' | 'kind' | 'backups'>> {
-	const groups = new Map<string, Pick<Draft, 'name' | 'kind' | 'backups'>>();
-	for (const backup of backups) {
-		// A name that can't be read is nobody's: such backups stay among themselves.
-		const unreadable = backup.state === 'unreadable';
-		const name = groupBy.includes('name') && !unreadable ? backup.name : '';
-		const kind = groupBy.includes('kind') && !unreadable ? backup.kind : '';
-		const id = JSON.stringify([unreadable, name, kind]);
-		const group = groups.get(id);
-		if (group) group.backups.push(backup);
-		else groups.set(id, { name, kind, backups: [backup] });
-	}
-	return [...groups.values()].sort((a, b) => compare(a.name, b.name) || compare(a.kind, b.kind));
-}
-
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** All that is wanted and what it needs. */
 function withNeeded(wanted: ReadonlySet<RetentionBackup>, chains: Chains) {

@@ -2,13 +2,11 @@ import type { RetentionBackup } from './backup';
 import { decide } from './decide';
 import type { Decision, PlanGroup, PlanOptions, RetentionPlan } from './plan-types';
 import type { RetentionPolicy } from './policy';
+import { distanceInWords, SAMPLE, usualInterval } from './rhythm';
 import type { ZoneCalendar } from './zone-calendar';
 
 /** How many backups may be judged for this forecast in all: it must not cost more than the plan itself. */
 const BUDGET = 20_000;
-
-/** How many of the newest backups show the rhythm. */
-const SAMPLE = 11;
 
 /**
  * Forecasts which of the backups that stay goes first, and when, if backups go on in the rhythm of the last ones (the median of
@@ -26,7 +24,7 @@ export function nextToGo(
 		const kept = decisions.filter(({ action }) => action === 'keep').map(({ backup }) => backup);
 		if (refused || kept.length > budget) continue;
 		const recent = recentOnes(decisions, options.now);
-		const interval = usualInterval(recent);
+		const interval = usualInterval(recent.map(({ createdAt }) => Date.parse(createdAt)));
 		const newest = recent[0];
 		if (newest === undefined || interval === undefined) continue;
 		const at = (steps: number) => new Date(Date.parse(newest.createdAt) + steps * interval);
@@ -69,7 +67,13 @@ export function nextToGo(
 		const when = at(enough).toISOString();
 		if (next !== undefined && next.at <= when) continue;
 		const { key, createdAt } = gone;
-		next = { key, name: gone.name, createdAt, at: when, text: `if backups go on every ${inWords(interval)}` };
+		next = {
+			key,
+			name: gone.name,
+			createdAt,
+			at: when,
+			text: `if backups go on every ${distanceInWords(interval)}`,
+		};
 	}
 	return next;
 }
@@ -82,20 +86,4 @@ function recentOnes(decisions: readonly Decision[], now: Date): RetentionBackup[
 		if (backup.state === 'complete' && Date.parse(backup.createdAt) <= now.getTime()) recent.push(backup);
 	}
 	return recent;
-}
-
-/** Median distance of the newest backups in milliseconds; they come newest first. Undefined for fewer than two. */
-function usualInterval(backups: readonly RetentionBackup[]): number | undefined {
-	const times = backups.map(({ createdAt }) => Date.parse(createdAt));
-	const distances = times.slice(1).map((time, index) => times[index]! - time);
-	const median = distances.sort((a, b) => a - b)[Math.floor(distances.length / 2)];
-	return median !== undefined && median > 0 ? median : undefined;
-}
-
-function inWords(milliseconds: number): string {
-	const hours = milliseconds / 3_600_000;
-	if (hours >= 36) return `${Math.round(hours / 24)} days`;
-	if (hours >= 1.5) return `${Math.round(hours)} hours`;
-	if (hours > 0.99) return 'hour';
-	return `${Math.max(1, Math.round(hours * 60))} minutes`;
 }
