@@ -1,4 +1,4 @@
-import { LifeboatError, messageOf } from '../errors';
+import { codeOf, LifeboatError, messageOf } from '../errors';
 import type { RetentionBackup } from './backup';
 import { Chains } from './chains';
 import type { Decision, RetentionPlan } from './plan-types';
@@ -16,7 +16,8 @@ export interface Deletion {
 /**
  * Carries a plan out. First come the backups that stay, then each deletion as it is done, a backup always after those that can't be
  * restored without it: wherever it breaks off, no backup has lost what it needs. A deletion that fails stops only what
- * needs to stay because of it; the next plan takes it up again.
+ * needs to stay because of it; the next plan takes it up again. One that the storage has locked, or that was pinned meanwhile,
+ * stays without an error.
  *
  * @param remove removes a backup with its sidecars; must not fail on one that is gone already.
  * @throws LifeboatError `PLAN_UNSAFE` before the first deletion if the plan deletes what it refused, keeps nothing, or deletes what a
@@ -51,12 +52,19 @@ export async function* applyPlan(
 		}
 		if (error === undefined) {
 			yield { decision, deleted: true, reason: reasonOf(decision) };
+			continue;
+		}
+		failed.add(decision.backup);
+		if (GUARDED.has(codeOf(error) ?? '')) {
+			yield { decision, deleted: false, reason: `stays: ${messageOf(error)}` };
 		} else {
-			failed.add(decision.backup);
 			yield { decision, deleted: false, reason: `could not be deleted: ${messageOf(error)}`, error };
 		}
 	}
 }
+
+/** Somebody locked or pinned it after the plan was made, or the storage tells of its locks only when asked to delete: no failure. */
+const GUARDED: ReadonlySet<string> = new Set(['LOCKED', 'OBJECT_LOCKED', 'PINNED']);
 
 function reasonOf({ reasons }: Decision): string {
 	return reasons.map(({ text }) => text).join('; ');

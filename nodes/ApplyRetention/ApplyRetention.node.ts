@@ -10,6 +10,20 @@ import { runPerItem } from '../shared/run';
 import { storageCredentials, storageProperties } from '../shared/storage';
 
 import * as apply from './apply.operation';
+import * as list from './list.operation';
+import * as options from './options';
+import * as pins from './pin.operation';
+import * as policy from './policy';
+
+const operations = {
+	apply: apply.execute,
+	list: list.execute,
+	pin: pins.pin,
+	unpin: pins.unpin,
+};
+
+/** These are about what lies in the storage, not about the items that come in: once is enough. */
+const onceForAll = new Set<keyof typeof operations>(['apply', 'list']);
 
 export class ApplyRetention implements INodeType {
 	description: INodeTypeDescription = {
@@ -18,7 +32,8 @@ export class ApplyRetention implements INodeType {
 		icon: { light: 'file:../../icons/applyRetention.svg', dark: 'file:../../icons/applyRetention.dark.svg' },
 		group: ['transform'],
 		version: [1],
-		subtitle: '={{ $parameter["mode"] === "delete" ? "delete" : "dry run" }}: {{ $parameter["policy"] }}',
+		subtitle:
+			'={{ $parameter["operation"] !== "apply" ? $parameter["operation"] : ($parameter["mode"] === "delete" ? "delete" : "dry run") + ": " + $parameter["policy"] }}',
 		description: 'Thin out old backups by rule, and say of each why it stays or goes',
 		defaults: { name: 'Apply Retention' },
 		usableAsTool: undefined,
@@ -31,7 +46,7 @@ export class ApplyRetention implements INodeType {
 				type: 'info',
 				location: 'outputPane',
 				whenToDisplay: 'afterExecution',
-				displayCondition: '={{ $parameter["mode"] === "dryRun" }}',
+				displayCondition: '={{ $parameter["operation"] === "apply" && $parameter["mode"] === "dryRun" }}',
 			},
 		],
 		properties: [
@@ -47,16 +62,37 @@ export class ApplyRetention implements INodeType {
 						action: 'Apply retention',
 						description: 'Decide which backups stay, and delete the others',
 					},
+					{
+						name: 'List',
+						value: 'list',
+						action: 'List backups with their gaps and sizes',
+						description: 'Tell how old they are, where some are missing and how their sizes go',
+					},
+					{
+						name: 'Pin',
+						value: 'pin',
+						action: 'Pin a backup',
+						description: 'Keep a backup from being deleted, whatever the rules say',
+					},
+					{
+						name: 'Unpin',
+						value: 'unpin',
+						action: 'Unpin a backup',
+						description: 'Let a backup be deleted again',
+					},
 				],
 				default: 'apply',
 			},
 			...storageProperties,
-			...apply.description,
+			...pins.description,
+			...policy.description,
+			...options.description,
 		],
 	};
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
-		// It is about what lies in the storage, not about the items that come in: once is enough.
-		return await runPerItem(this, async (itemIndex) => await apply.execute(this, itemIndex), [0]);
+		const operation = this.getNodeParameter('operation', 0) as keyof typeof operations;
+		const run = async (itemIndex: number) => await operations[operation](this, itemIndex);
+		return await runPerItem(this, run, onceForAll.has(operation) ? [0] : undefined);
 	}
 }

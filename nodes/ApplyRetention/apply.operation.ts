@@ -1,71 +1,64 @@
-import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
-import { applyPlan } from '../../lib/retention/apply';
-import { toRetentionBackup } from '../../lib/retention/backup';
-import { planRetention, type Decision, type PlanGroup, type RetentionBackup } from '../../lib/retention/plan';
-import { deleteBackup, listBackups } from '../../lib/storage/backups';
+import { applyPlan, type Deletion } from '../../lib/retention/apply';
+import { labelOf } from '../../lib/retention/describe-group';
+import { planRetention, type Decision, type RetentionPlan } from '../../lib/retention/plan';
+import { shortfallOf } from '../../lib/retention/shortfall';
+import { deleteBackup } from '../../lib/storage/backups';
+import { presentable } from '../shared/errors';
 import { cancelSignal } from '../shared/run';
-import { prefixOf, storageFor } from '../shared/storage';
+import { storageFor } from '../shared/storage';
 
-import { planOptionsOf, policyOf } from './descriptions';
+import { planOptionsOf, returnsJobs } from './options';
+import { policyOf } from './policy';
+import { describeDecision, describeGroup, summaryOf, type Results } from './report';
+import { hint, readBackups } from './stored';
 
-export { description } from './descriptions';
-
+/**
+ * Plans, and deletes where it is told to. What is left undone fails the node, but only after all the rest is done; where the node
+ * goes on after errors, an item of its own says so besides all others.
+ */
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const policy = policyOf(context, itemIndex);
 	const signal = cancelSignal(context);
+	const dryRun = context.getNodeParameter('mode', itemIndex) !== 'delete';
 	const storage = await storageFor(context, itemIndex);
 	try {
-		const backups: RetentionBackup[] = [];
-		for await (const stored of listBackups(storage, { prefix: prefixOf(context, itemIndex), signal })) {
-			backups.push(toRetentionBackup(stored));
+		const { backups } = await readBackups(context, itemIndex, storage);
+		const plan = planRetention(backups, policy, {
+			...planOptionsOf(context, itemIndex),
+			now: new Date(),
+		});
+		const results = new Map<Decision, Deletion>();
+		if (!dryRun) {
+			const remove = async (key: string, removeSignal?: AbortSignal) =>
+				await deleteBackup(storage, key, removeSignal);
+			for await (const result of applyPlan(plan, remove, signal)) results.set(result.decision, result);
 		}
-		const plan = planRetention(backups, policy, { ...planOptionsOf(context, itemIndex), now: new Date() });
-		for (const { name, refused } of plan.groups) {
-			if (refused) hint(context, `${name || 'Backups'}: ${refused.message}. ${refused.hint}`);
+		tell(context, plan, results, dryRun);
+		const items = returnsJobs(context, itemIndex)
+			? plan.groups.map((group) => describeGroup(group, plan, results))
+			: plan.groups.flatMap((group) =>
+					group.decisions.map((decision) => describeDecision(decision, group, plan, results.get(decision))),
+				);
+		const shortfall = dryRun ? undefined : shortfallOf(plan, [...results.values()]);
+		if (shortfall) {
+			if (!context.continueOnFail()) throw shortfall;
+			// Of just these two fields: n8n takes it for the failed item, and the others for those that went well.
+			const [error, details] = [shortfall.message, shortfall.hint ?? ''].map(presentable);
+			items.push({ error, details } as IDataObject);
 		}
-		const groups = new Map(
-			plan.groups.flatMap((group) => group.decisions.map((decision) => [decision, group] as const)),
-		);
-		const pairedItem = { item: itemIndex };
-		if (context.getNodeParameter('mode', itemIndex) !== 'delete') {
-			return [...groups].map(([decision, group]) => ({ json: describe(decision, group, false), pairedItem }));
-		}
-		const items: INodeExecutionData[] = [];
-		const failed: string[] = [];
-		const remove = async (key: string, removeSignal?: AbortSignal) =>
-			await deleteBackup(storage, key, removeSignal);
-		for await (const result of applyPlan(plan, remove, signal)) {
-			const group = groups.get(result.decision);
-			const json = { ...describe(result.decision, group, result.deleted), reason: result.reason };
-			if (result.error !== undefined) failed.push(result.decision.key);
-			items.push({ json, pairedItem });
-		}
-		if (failed.length > 0) {
-			hint(
-				context,
-				`${failed.length} of the backups could not be deleted: ${failed.slice(0, 5).join(', ')}. The items say why; the next run tries again`,
-			);
-		}
-		return items;
+		return items.map((json) => ({ json, pairedItem: { item: itemIndex } }));
 	} finally {
 		await storage.close();
 	}
 }
 
-function hint(context: IExecuteFunctions, message: string): void {
-	context.addExecutionHints({ type: 'warning', location: 'outputPane', message });
-}
-
-function describe(decision: Decision, group: PlanGroup | undefined, deleted: boolean) {
-	const { key, backup, action, reasons } = decision;
-	return {
-		...{ key, name: backup.name, kind: backup.kind, createdAt: backup.createdAt, size: backup.size },
-		action,
-		deleted,
-		reason: reasons.map(({ text }) => text).join('; '),
-		rules: reasons.map(({ rule }) => rule),
-		buckets: reasons.flatMap(({ bucket }) => bucket ?? []),
-		...(group?.refused ? { refused: group.refused.message } : {}),
-	};
+function tell(context: IExecuteFunctions, plan: RetentionPlan, results: Results, dryRun: boolean): void {
+	hint(context, summaryOf(plan, results, dryRun), 'info');
+	for (const group of plan.groups) {
+		const { refused, notices = [] } = group;
+		if (refused) hint(context, `${labelOf(group)}: ${refused.message}. ${refused.hint}`);
+		if (notices.length > 0) hint(context, `${labelOf(group)}: ${notices.join('; ')}`);
+	}
 }

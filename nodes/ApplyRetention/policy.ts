@@ -1,23 +1,31 @@
 import type { IDataObject, IExecuteFunctions, INodeProperties, INodePropertyOptions } from 'n8n-workflow';
 
-import type { PlanOptions } from '../../lib/retention/plan';
 import { parsePolicy, presets, type RetentionPolicy } from '../../lib/retention/policy';
 
-const custom = { policy: ['custom'] };
+import { zoneOf } from './stored';
 
 const policies: INodePropertyOptions[] = [
 	...presets.map(({ name, value }) => ({ name, value })),
 	{ name: 'Custom', value: 'custom', description: 'Choose the rules yourself' },
 ];
 
-const count = (displayName: string, name: string, what: string): INodeProperties => ({
+const count = (displayName: string, name: string, what: string, least = 0): INodeProperties => ({
 	displayName,
 	name,
 	type: 'number',
-	typeOptions: { minValue: 0 },
+	typeOptions: { minValue: least },
 	default: 0,
 	description: what,
 });
+
+/** A number of periods, -1 for all of them. */
+const periods = (displayName: string, name: string, period: string): INodeProperties =>
+	count(
+		displayName,
+		name,
+		`The newest backup of each of the last ${period} that have one, -1 for all of them`,
+		-1,
+	);
 
 const within = (displayName: string, name: string, what: string): INodeProperties => ({
 	displayName,
@@ -27,6 +35,8 @@ const within = (displayName: string, name: string, what: string): INodePropertie
 	placeholder: 'e.g. 30d or 1y6m',
 	description: what,
 });
+
+const show = { operation: ['apply', 'simulate'] };
 
 export const description: INodeProperties[] = [
 	{
@@ -40,6 +50,7 @@ export const description: INodeProperties[] = [
 		],
 		default: 'dryRun',
 		description: 'Whether to delete, or only to tell',
+		displayOptions: { show: { operation: ['apply'] } },
 	},
 	{
 		displayName: 'Policy',
@@ -48,6 +59,7 @@ export const description: INodeProperties[] = [
 		options: policies,
 		default: 'grandfatherFatherSon',
 		description: 'What to keep. Rules are added up: a backup stays if one of them wants it.',
+		displayOptions: { show },
 	},
 	{
 		displayName: 'Rules',
@@ -55,26 +67,37 @@ export const description: INodeProperties[] = [
 		type: 'collection',
 		placeholder: 'Add rule',
 		default: {},
-		displayOptions: { show: custom },
+		description: 'The rules of a custom policy. Beside a policy by name they are added to it.',
+		displayOptions: { show },
 		options: [
-			count('Keep Daily', 'keepDaily', 'The newest backup of each of the last days that have one'),
+			periods('Keep Daily', 'keepDaily', 'days'),
 			count('Keep Days', 'keepDays', "Everything of the newest backup's day and of this many days before it"),
-			count('Keep Hourly', 'keepHourly', 'The newest backup of each of the last hours that have one'),
+			periods('Keep Hourly', 'keepHourly', 'hours'),
 			count('Keep Last', 'keepLast', 'The newest backups, whenever they were made'),
 			count(
 				'Keep Minimum',
 				'keepMinimum',
 				'The floor: never fewer good backups than this, whatever the other rules say',
 			),
-			count('Keep Monthly', 'keepMonthly', 'The newest backup of each of the last months that have one'),
-			count('Keep Weekly', 'keepWeekly', 'The newest backup of each of the last ISO weeks that have one'),
+			periods('Keep Monthly', 'keepMonthly', 'months'),
+			{
+				displayName: 'Keep Tags',
+				name: 'keepTags',
+				type: 'string',
+				typeOptions: { multipleValues: true },
+				default: [],
+				placeholder: 'e.g. release',
+				description:
+					'Everything that bears one of these tags; two with a comma between them must both be there',
+			},
+			periods('Keep Weekly', 'keepWeekly', 'ISO weeks'),
 			within('Keep Within', 'keepWithin', 'Everything of this time before the newest backup'),
 			within('Keep Within Daily', 'keepWithinDaily', 'The newest backup of each day of this time'),
 			within('Keep Within Hourly', 'keepWithinHourly', 'The newest backup of each hour of this time'),
 			within('Keep Within Monthly', 'keepWithinMonthly', 'The newest backup of each month of this time'),
 			within('Keep Within Weekly', 'keepWithinWeekly', 'The newest backup of each ISO week of this time'),
 			within('Keep Within Yearly', 'keepWithinYearly', 'The newest backup of each year of this time'),
-			count('Keep Yearly', 'keepYearly', 'The newest backup of each of the last years that have one'),
+			periods('Keep Yearly', 'keepYearly', 'years'),
 			count(
 				'Maximum Size (GB)',
 				'maxTotalGb',
@@ -82,59 +105,7 @@ export const description: INodeProperties[] = [
 			),
 		],
 	},
-	{
-		displayName: 'Options',
-		name: 'options',
-		type: 'collection',
-		placeholder: 'Add option',
-		default: {},
-		options: [
-			{
-				displayName: 'Expect a Backup Every',
-				name: 'expectedEvery',
-				type: 'string',
-				default: '',
-				placeholder: 'e.g. 26h',
-				description:
-					'Delete nothing when the newest backup is older than this, since then backups have stopped',
-			},
-			{
-				displayName: 'Maximum Deletions',
-				name: 'maxDeletions',
-				type: 'number',
-				typeOptions: { minValue: 1 },
-				default: 100,
-				description: 'Delete nothing when a run would delete more than this',
-			},
-			{
-				displayName: 'Maximum Deletions (%)',
-				name: 'maxDeletePercent',
-				type: 'number',
-				typeOptions: { minValue: 1, maxValue: 100 },
-				default: 50,
-				description: 'Delete nothing of a job when a run would delete more than this share of its backups',
-			},
-			{
-				displayName: 'Time Zone',
-				name: 'zone',
-				type: 'string',
-				default: '',
-				placeholder: 'e.g. Europe/Berlin',
-				description: "Where days, weeks and months begin. Empty stands for the workflow's time zone.",
-			},
-		],
-	},
 ];
-
-interface Options extends IDataObject {
-	expectedEvery?: string;
-	maxDeletions?: number;
-	maxDeletePercent?: number;
-	zone?: string;
-}
-
-const optionsOf = (context: IExecuteFunctions, itemIndex: number) =>
-	context.getNodeParameter('options', itemIndex, {}) as Options;
 
 /** Fields that were left at 0 or empty set no rule. */
 const filled = (fields: IDataObject): IDataObject =>
@@ -143,20 +114,16 @@ const filled = (fields: IDataObject): IDataObject =>
 /** The policy that the node's fields name. @throws LifeboatError `POLICY_INVALID` or `POLICY_EMPTY`. */
 export function policyOf(context: IExecuteFunctions, itemIndex: number): RetentionPolicy {
 	const chosen = context.getNodeParameter('policy', itemIndex) as string;
-	const zone = optionsOf(context, itemIndex).zone?.trim() || context.getTimezone();
 	const preset = presets.find(({ value }) => value === chosen);
-	if (preset) return parsePolicy({ ...preset.policy, zone });
-	const { maxTotalGb, ...rules } = filled(context.getNodeParameter('rules', itemIndex, {}) as IDataObject);
-	const maxTotalBytes = typeof maxTotalGb === 'number' ? Math.round(maxTotalGb * 1e9) : undefined;
-	return parsePolicy({ ...rules, ...(maxTotalBytes ? { maxTotalBytes } : {}), zone });
-}
-
-/** The guards that the node's options name. */
-export function planOptionsOf(context: IExecuteFunctions, itemIndex: number): Omit<PlanOptions, 'now'> {
-	const { expectedEvery, maxDeletions, maxDeletePercent } = optionsOf(context, itemIndex);
-	return {
-		...(expectedEvery?.trim() ? { expectedEvery: expectedEvery.trim() } : {}),
-		...(maxDeletions ? { maxDeletions } : {}),
-		...(maxDeletePercent ? { maxDeletePercent } : {}),
-	};
+	const { maxTotalGb, keepTags, ...rules } = filled(
+		context.getNodeParameter('rules', itemIndex, {}) as IDataObject,
+	);
+	const tags = Array.isArray(keepTags) ? keepTags.map((tag) => String(tag).trim()).filter(Boolean) : [];
+	return parsePolicy({
+		...preset?.policy,
+		...rules,
+		...(tags.length > 0 ? { keepTags: tags } : {}),
+		...(typeof maxTotalGb === 'number' ? { maxTotalBytes: Math.round(maxTotalGb * 1e9) } : {}),
+		zone: zoneOf(context, itemIndex),
+	});
 }
