@@ -1,5 +1,8 @@
 /** Backups in a storage: an object each, with its checksum and its manifest beside it. */
+export { copyBackup, type CopyBackupResult } from './backups/copy';
 export { deleteBackup } from './backups/delete';
+export { deleteChosenBackup } from './backups/delete-chosen';
+export { backupById } from './backups/find';
 export { listBackups, type ListBackupsOptions } from './backups/list';
 export type { Marks, Pin, Proof } from './backups/marks';
 export { proveObject, type StorageProof } from './backups/prove';

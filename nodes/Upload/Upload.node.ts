@@ -7,13 +7,17 @@ import {
 } from 'n8n-workflow';
 
 import { runPerItem } from '../shared/run';
-import { storageCredentials, storageProperties } from '../shared/storage';
+import { twoStorageCredentials } from '../shared/second-storage';
+import { storageProperties } from '../shared/storage';
 
+import * as copy from './copy.operation';
+import * as deletion from './delete.operation';
 import * as download from './download.operation';
 import * as list from './list.operation';
+import { selectProperties } from './select';
 import * as upload from './upload.operation';
 
-const operations = { download, list, upload };
+const operations = { copy, delete: deletion, download, list, upload };
 
 export class Upload implements INodeType {
 	description: INodeTypeDescription = {
@@ -29,7 +33,7 @@ export class Upload implements INodeType {
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
 		outputs: [NodeConnectionTypes.Main],
-		credentials: storageCredentials,
+		credentials: twoStorageCredentials,
 		properties: [
 			{
 				displayName: 'Operation',
@@ -37,6 +41,18 @@ export class Upload implements INodeType {
 				type: 'options',
 				noDataExpression: true,
 				options: [
+					{
+						name: 'Copy to Another Destination',
+						value: 'copy',
+						action: 'Copy backup to another destination',
+						description: 'Copy a stored backup into a second storage, proven there',
+					},
+					{
+						name: 'Delete',
+						value: 'delete',
+						action: 'Delete backup',
+						description: 'Remove a stored backup with the files beside it, unless it is pinned',
+					},
 					{
 						name: 'Download',
 						value: 'download',
@@ -59,6 +75,9 @@ export class Upload implements INodeType {
 				default: 'upload',
 			},
 			...storageProperties,
+			...selectProperties(['copy', 'download'], { newest: true }),
+			...selectProperties(['delete'], { newest: false }),
+			...copy.description,
 			...upload.description,
 			...download.description,
 			...list.description,

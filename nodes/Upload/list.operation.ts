@@ -1,8 +1,10 @@
-import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { listBackups, type StoredBackup } from '../../lib/storage/backups';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageFor } from '../shared/storage';
+
+import { describeStored } from './describe';
 
 const show = { operation: ['list'] };
 
@@ -40,22 +42,8 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const limit = all ? backups.length : (context.getNodeParameter('limit', itemIndex) as number);
 		return backups
 			.slice(0, limit)
-			.map((backup) => ({ json: describe(backup), pairedItem: { item: itemIndex } }));
+			.map((backup) => ({ json: describeStored(backup), pairedItem: { item: itemIndex } }));
 	} finally {
 		await storage.close();
 	}
-}
-
-function describe({ key, size, manifest, problem }: StoredBackup): IDataObject {
-	if (!manifest) return { key, size, problem };
-	const { id, name, kind, createdAt, source, transformations, tables } = manifest;
-	return {
-		...{ key, id, name, kind, createdAt, size },
-		contentSize: manifest.content.size,
-		encrypted: transformations.some(({ type }) => type === 'encryption'),
-		compression: transformations.find((step) => step.type === 'compression')?.format ?? 'none',
-		source: source as unknown as IDataObject,
-		...(tables ? { tables: tables.length, rows: tables.reduce((sum, { rows }) => sum + rows, 0) } : {}),
-		...(problem ? { problem } : {}),
-	};
 }

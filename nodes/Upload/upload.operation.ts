@@ -17,7 +17,7 @@ export const description: INodeProperties[] = [
 		default: 'fail',
 		description:
 			'What to do when another backup lies under the same key. The same backup once more is no conflict.',
-		displayOptions: { show: { operation: ['upload'] } },
+		displayOptions: { show: { operation: ['copy', 'upload'] } },
 	},
 ];
 

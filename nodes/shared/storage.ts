@@ -49,7 +49,16 @@ export const storageProperties: INodeProperties[] = [
 
 /** The storage that an item's parameters name. The caller closes it. */
 export async function storageFor(context: IExecuteFunctions, itemIndex: number): Promise<Storage> {
-	const value = context.getNodeParameter('storage', itemIndex) as string;
+	return await openStorage(context, itemIndex, (field) => field);
+}
+
+/** @param nameOf the parameter's name for a field's, where a node has a second storage. */
+export async function openStorage(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	nameOf: (field: string) => string,
+): Promise<Storage> {
+	const value = context.getNodeParameter(nameOf('storage'), itemIndex) as string;
 	const kind = storageKinds.find((each) => each.value === value);
 	if (!kind) {
 		throw new LifeboatError(
@@ -60,11 +69,16 @@ export async function storageFor(context: IExecuteFunctions, itemIndex: number):
 			},
 		);
 	}
-	return await kind.open(storageFields(context, itemIndex, (field) => field));
+	return await kind.open(storageFields(context, itemIndex, nameOf));
 }
 
 /** The prefix of an item, always ending in `/` unless it is empty. */
 export function prefixOf(context: IExecuteFunctions, itemIndex: number): string {
-	const prefix = textParameter(context, 'prefix', itemIndex).replace(/^\/+/, '');
+	return prefixAt(context, itemIndex, 'prefix');
+}
+
+/** As `prefixOf`, from another field. */
+export function prefixAt(context: IExecuteFunctions, itemIndex: number, parameter: string): string {
+	const prefix = textParameter(context, parameter, itemIndex).replace(/^\/+/, '');
 	return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
 }

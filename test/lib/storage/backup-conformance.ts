@@ -24,6 +24,7 @@ import { runCommand } from '../../servers/process';
 
 import { changed, dyingAfter, lazyBackup, putRaw, stagedBackup } from './backup-samples';
 import { code, keysOf } from './conformance';
+import { copyConformance } from './copy-conformance';
 
 export interface BackupsUnderTest {
 	storage: Storage;
@@ -53,6 +54,8 @@ export function backupConformance(name: string, make: () => Promise<BackupsUnder
 		});
 
 	describe(`Backups in ${name}`, () => {
+		copyConformance(check);
+
 		check('carry a pin and a proof that list and deletion know', async ({ storage }) => {
 			const { key, manifest } = await storeBackup(storage, await stagedBackup(), { prefix: 'marked' });
 			const backupId = manifest.id;

@@ -1,0 +1,131 @@
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import type { Manifest } from '../../lib/artifact/manifest';
+import { LifeboatError } from '../../lib/errors';
+import { backupById, listBackups, readBackup } from '../../lib/storage/backups';
+import type { Storage } from '../../lib/storage/storage';
+import { requiredText, textParameter } from '../shared/parameters';
+import { cancelSignal } from '../shared/run';
+import { prefixOf } from '../shared/storage';
+
+const byId = { name: 'By ID', value: 'id', description: 'A certain one, wherever it lies under the prefix' };
+const byKey = { name: 'By Key', value: 'key', description: 'A certain one' };
+const newestOne = { name: 'Newest', value: 'newest', description: 'The newest whole one under the prefix' };
+
+/** The fields that choose one backup. What deletes must be told which: there, the newest isn't offered. */
+export function selectProperties(operations: string[], { newest }: { newest: boolean }): INodeProperties[] {
+	const show = { operation: operations };
+	// What deletes has its own field, so that a switch of the operation doesn't leave "newest" in it.
+	const select = newest ? 'select' : 'selectOne';
+	const common = { displayName: 'Backup', type: 'options' as const, displayOptions: { show } };
+	return [
+		newest
+			? {
+					...{ ...common, name: 'select', options: [byId, byKey, newestOne], default: 'newest' },
+					description: 'Which backup to take',
+				}
+			: {
+					...{ ...common, name: 'selectOne', options: [byId, byKey], default: 'key' },
+					description: 'Which backup to delete',
+				},
+		{
+			displayName: 'Backup ID',
+			name: 'backupId',
+			type: 'string',
+			required: true,
+			default: '',
+			placeholder: 'e.g. 0b1c8f0e-5a4a-4a7e-9d51-9a4c2b8f6c11',
+			description: 'The ID in its manifest, as the operation List tells it',
+			displayOptions: { show: { ...show, [select]: ['id'] } },
+		},
+		{
+			displayName: 'Key',
+			name: 'key',
+			type: 'string',
+			required: true,
+			default: '',
+			placeholder: 'e.g. shop/shop-20261121T020000Z.sql.zst.age',
+			description: 'The whole key of the backup, as the operation List tells it',
+			displayOptions: { show: { ...show, [select]: ['key'] } },
+		},
+		...(newest
+			? [
+					{
+						displayName: 'Backup Name',
+						name: 'backupName',
+						type: 'string' as const,
+						default: '',
+						placeholder: 'e.g. shop',
+						description: 'Only backups of this job. Empty stands for all.',
+						displayOptions: { show: { ...show, select: ['newest'] } },
+					},
+				]
+			: []),
+	];
+}
+
+/** The key that the fields choose, where only one may be chosen. @throws LifeboatError `NOT_FOUND`, `AMBIGUOUS`. */
+export async function chosenKey(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	storage: Storage,
+	select: 'select' | 'selectOne',
+): Promise<string> {
+	if (context.getNodeParameter(select, itemIndex) === 'key')
+		return requiredText(context, 'key', itemIndex, 'Key');
+	const id = requiredText(context, 'backupId', itemIndex, 'Backup ID');
+	const prefix = prefixOf(context, itemIndex);
+	return (await backupById(storage, id, { prefix, signal: cancelSignal(context) })).key;
+}
+
+export type FoundBackup = { key: string; manifest: Manifest };
+
+/** The backup that the fields choose. @throws LifeboatError `NOT_FOUND`, `AMBIGUOUS`. */
+export async function chosenBackup(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	storage: Storage,
+): Promise<FoundBackup> {
+	if (context.getNodeParameter('select', itemIndex) === 'newest') return newest(context, itemIndex, storage);
+	const key = await chosenKey(context, itemIndex, storage, 'select');
+	const { manifest, problem } = await readBackup(storage, key, cancelSignal(context));
+	if (manifest) return { key, manifest };
+	throw new LifeboatError(
+		'NOT_FOUND',
+		`The backup ${key} in ${storage.description} can't be used: ${problem ?? 'its manifest is missing'}`,
+		{
+			hint: 'Choose another one: the operation List tells which there are',
+		},
+	);
+}
+
+/** By the time in the manifests: names and times of files prove nothing. */
+async function newest(context: IExecuteFunctions, itemIndex: number, storage: Storage): Promise<FoundBackup> {
+	const name = textParameter(context, 'backupName', itemIndex);
+	const prefix = prefixOf(context, itemIndex);
+	let best: FoundBackup | undefined;
+	const problems: string[] = [];
+	for await (const { key, manifest, problem } of listBackups(storage, {
+		prefix,
+		signal: cancelSignal(context),
+	})) {
+		if (name !== '' && manifest && manifest.name !== name) continue;
+		if (!manifest || problem !== undefined) problems.push(`${key} (${problem ?? 'no manifest'})`);
+		else if (!best || manifest.createdAt > best.manifest.createdAt) best = { key, manifest };
+	}
+	if (problems.length > 0) {
+		context.addExecutionHints({
+			type: 'warning',
+			location: 'outputPane',
+			message: `Passed over because of problems: ${problems.slice(0, 10).join(', ')}${problems.length > 10 ? ` and ${problems.length - 10} more` : ''}`,
+		});
+	}
+	if (best) return best;
+	const whose = name === '' ? 'no backup' : `no backup named "${name}"`;
+	throw new LifeboatError('NOT_FOUND', `There is ${whose} under "${prefix}" in ${storage.description}`, {
+		hint:
+			problems.length > 0
+				? `Passed over because of problems: ${problems.slice(0, 3).join(', ')}`
+				: 'Check the prefix and the name. The operation List tells which backups there are',
+	});
+}

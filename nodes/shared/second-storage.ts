@@ -1,0 +1,122 @@
+import type {
+	IDisplayOptions,
+	IExecuteFunctions,
+	INodeCredentialDescription,
+	INodeProperties,
+} from 'n8n-workflow';
+
+import type { Storage } from '../../lib/storage/storage';
+
+import { openStorage, prefixAt } from './storage';
+import { storageKinds } from './storages/kinds';
+
+/** The parameter of the second storage for a field of a storage: `targetBucket` for `bucket`. */
+const targetName = (field: string) => `target${field[0]!.toUpperCase()}${field.slice(1)}`;
+
+type Show = NonNullable<IDisplayOptions['show']>;
+
+/** The fields of a second storage, shown under these conditions. */
+export function targetProperties(show: Show): INodeProperties[] {
+	return [
+		{
+			displayName: 'Destination',
+			name: 'targetStorage',
+			type: 'options',
+			noDataExpression: true,
+			options: storageKinds.map(({ name, value, description }) => ({ name, value, description })),
+			default: 'local',
+			description:
+				'The kind of place to copy to. One of the same kind is reached with the same credential: n8n gives a node one of each type.',
+			displayOptions: { show },
+		},
+		...storageKinds.flatMap(({ value, properties }) => {
+			const own = new Set(properties.map(({ name }) => name));
+			return properties.map((property) => {
+				const { displayOptions, ...rest } = renamed(property, own);
+				const shown = { ...displayOptions?.show, ...show, targetStorage: [value] };
+				return {
+					...rest,
+					name: targetName(property.name),
+					displayName: `Destination ${property.displayName}`,
+					displayOptions: { ...displayOptions, show: shown },
+				};
+			});
+		}),
+		{
+			displayName: 'Destination Prefix',
+			name: 'targetPrefix',
+			type: 'string',
+			default: '',
+			placeholder: 'e.g. shop/',
+			description:
+				'The start of the keys there. What follows the Prefix in the key of the backup is put behind it.',
+			displayOptions: { show },
+		},
+	];
+}
+
+/** A property whose conditions, also those of its options, speak of the second storage's fields. */
+function renamed(property: INodeProperties, own: ReadonlySet<string>): INodeProperties {
+	const name = (field: string) => {
+		const [, root, plain] = /^(\/?)(.*)$/s.exec(field) as unknown as [string, string, string];
+		return own.has(plain) ? `${root}${targetName(plain)}` : field;
+	};
+	const conditions = <Rules extends object>(rules: Rules) =>
+		Object.fromEntries(
+			Object.entries(rules).map(([field, values]) => [name(field), values as never]),
+		) as Show;
+	const { show, hide } = property.displayOptions ?? {};
+	const options = property.options?.map((option) =>
+		'type' in option && 'name' in option ? renamed(option, own) : option,
+	);
+	return {
+		...property,
+		...(options && { options }),
+		...(property.displayOptions && {
+			displayOptions: {
+				...property.displayOptions,
+				...(show && { show: conditions(show) }),
+				...(hide && { hide: conditions(hide) }),
+			},
+		}),
+	};
+}
+
+/**
+ * The credentials of a node with two storages, and the hidden fields by which they are shown. A credential is wanted for the first
+ * storage or for the second; conditions can't be joined by "or", and n8n heeds only the first entry of a type. So hidden
+ * fields are there while neither wants it, and hide it.
+ */
+export const twoStorageCredentials: INodeCredentialDescription[] = [];
+export const twoStorageSwitches: INodeProperties[] = [];
+
+for (const { value, credentials } of storageKinds) {
+	for (const { name, show = {} } of credentials) {
+		const wanted = `${name}Wanted`;
+		const wantedThere = `${name}WantedThere`;
+		const unused = `${name}Unused`;
+		const there = Object.fromEntries(
+			Object.entries({ storage: [value], ...show }).map(([field, values]) => [targetName(field), values]),
+		);
+		const hidden = (field: string, displayOptions: IDisplayOptions): INodeProperties => ({
+			...{ displayName: 'Credential Switch', name: field, type: 'hidden', default: 'yes', displayOptions },
+			description: 'Whether a storage of this node takes the credential',
+		});
+		twoStorageSwitches.push(
+			hidden(wanted, { show: { storage: [value], ...show } as Show }),
+			hidden(wantedThere, { show: there as Show }),
+			hidden(unused, { hide: { [wanted]: ['yes'], [wantedThere]: ['yes'] } }),
+		);
+		twoStorageCredentials.push({ name, required: true, displayOptions: { hide: { [unused]: ['yes'] } } });
+	}
+}
+
+/** The second storage that an item's parameters name. The caller closes it. */
+export async function targetStorageFor(context: IExecuteFunctions, itemIndex: number): Promise<Storage> {
+	return await openStorage(context, itemIndex, targetName);
+}
+
+/** As `prefixOf`, for the second storage. */
+export function targetPrefixOf(context: IExecuteFunctions, itemIndex: number): string {
+	return prefixAt(context, itemIndex, targetName('prefix'));
+}
