@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 
 import { Client, Connection, type ClientConfig } from 'pg';
@@ -21,6 +22,8 @@ export interface PostgresConnection {
 	ssl?: false | ConnectionOptions;
 	/** `allow`: TLS where the server offers it, else not. `require`: TLS or nothing. Default: `require` where `ssl` is set. */
 	sslMode?: 'disable' | 'allow' | 'require';
+	/** Opens the way to the server, for one that no socket leads to; it has what `pg` asks of a socket. */
+	stream?: () => Duplex;
 }
 
 export interface ConnectOptions {
@@ -32,6 +35,8 @@ export interface ConnectOptions {
 	timeoutMs?: number;
 	/** Is filled with what the server says of itself (ParameterStatus), such as `server_version`. */
 	parameters?: Map<string, string>;
+	/** Makes the socket, unless it is to be an ordinary one. Not asked where TLS is spoken. */
+	createSocket?: () => Socket;
 }
 
 /** The parts of `pg` that its types leave out and the wire work needs. */
@@ -83,8 +88,9 @@ export async function connectPostgres(
 async function connectOnce(
 	connection: PostgresConnection,
 	ssl: false | ConnectionOptions,
-	{ signal, applicationName = 'n8n-nodes-lifeboat', timeoutMs = 30_000, parameters }: ConnectOptions,
+	options: ConnectOptions,
 ): Promise<Client> {
+	const { signal, applicationName = 'n8n-nodes-lifeboat', timeoutMs = 30_000, parameters } = options;
 	if (signal?.aborted) throw postgresError(signal.reason, connecting(connection));
 	const config: ClientConfig = {
 		host: connection.host,
@@ -99,12 +105,13 @@ async function connectOnce(
 		keepAliveInitialDelayMillis: 30_000,
 		connectionTimeoutMillis: timeoutMs,
 		types: { getTypeParser: () => (value: string) => value },
+		...(options.createSocket && !ssl ? { stream: options.createSocket } : {}),
 	};
 	const client = new Client(config);
 	// Without a listener a connection that breaks would end the whole process; the next query reports it.
 	client.on('error', () => undefined);
 	const drop = (reason?: unknown) => {
-		if (backendOf(client).processID) void cancelQuery(connection, ssl, client);
+		if (backendOf(client).processID && !connection.stream) void cancelQuery(connection, ssl, client);
 		wireOf(client).stream.destroy(reason instanceof Error ? reason : undefined);
 	};
 	drops.set(client, drop);
