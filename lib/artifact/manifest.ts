@@ -31,13 +31,22 @@ const compression = open({
 	level: z.number().int().optional(),
 });
 
+const keyDerivation = z.discriminatedUnion('kdf', [
+	open({ kdf: z.literal('scrypt'), logN: z.number().int() }),
+	open({ kdf: z.literal('pbkdf2-sha256'), rounds: z.number().int() }),
+	/** Salted and iterated: `count` bytes are hashed. */
+	open({ kdf: z.literal('openpgp-s2k'), hash: z.string(), count: z.number().int() }),
+]);
+
 const encryption = open({
 	type: z.literal('encryption'),
-	format: z.enum(['age']),
-	/** Public keys that can open it. Never a secret. */
+	format: z.enum(['age', 'aes-256-gcm', 'openpgp']),
+	/** The keys that can open it: age and SSH recipients, or fingerprints of OpenPGP keys. Never a secret. */
 	recipients: z.array(z.string()).optional(),
 	/** Present when a passphrase opens it: how the key is derived. */
-	passphrase: open({ kdf: z.literal('scrypt'), logN: z.number().int() }).optional(),
+	passphrase: keyDerivation.optional(),
+	/** Fingerprints of the OpenPGP keys that signed the content. */
+	signedBy: z.array(z.string()).optional(),
 });
 
 const transformation = z.discriminatedUnion('type', [compression, encryption]);
@@ -107,6 +116,8 @@ const shared = {
 	content: digest,
 	/** The bytes as they are now, after all transformations. */
 	stored: digest,
+	/** The operator's words for it, by which retention may keep it. */
+	tags: z.array(z.string().min(1)).optional(),
 	/** For incremental backups: the ids this one needs. */
 	chain: open({ parent: z.string(), base: z.string() }).optional(),
 	tool: open({ name: z.string(), version: z.string() }),

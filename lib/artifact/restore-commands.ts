@@ -34,6 +34,9 @@ export function restoreCommands(manifest: ManifestDraft): string[] {
 
 function undoCommand(transformation: Transformation): string {
 	if (transformation.type === 'compression') return transformation.format === 'zstd' ? 'zstd -d' : 'gzip -d';
+	if (transformation.format === 'openpgp') return 'gpg --decrypt';
+	// No standard tool knows this format: the script is in the recovery kit, and needs only Node.
+	if (transformation.format === 'aes-256-gcm') return 'node recover.mjs decrypt';
 	return transformation.recipients?.length ? 'age -d -i <identity file>' : 'age -d';
 }
 

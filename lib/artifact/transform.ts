@@ -94,6 +94,6 @@ export function undoEncodings(
 
 function withoutExtensions(fileName: string, count: number): string {
 	let name = fileName;
-	for (let i = 0; i < count; i++) name = name.replace(/\.(?:age|zst|gz)$/, '');
+	for (let i = 0; i < count; i++) name = name.replace(/\.(?:age|aes|gpg|zst|gz)$/, '');
 	return name;
 }

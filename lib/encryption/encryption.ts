@@ -4,6 +4,7 @@ import type { EncryptionTransformation } from '../artifact/manifest';
 import type { Encoding } from '../artifact/transform';
 import { LifeboatError } from '../errors';
 
+import { aesGcm } from './aes-gcm/aes-gcm';
 import { age } from './age/age';
 
 export { createAgeIdentity } from './age/keys';
@@ -15,6 +16,8 @@ export interface EncryptionKeys {
 	/** Secret keys. Each text may be a whole key file: several lines, with `#` comments. */
 	identities?: readonly string[];
 	passphrase?: string;
+	/** Passphrases of older backups: they open, and never encrypt. */
+	earlierPassphrases?: readonly string[];
 }
 
 /** Keys that encrypt. */
@@ -24,7 +27,11 @@ export type EncryptionTargets = Pick<EncryptionKeys, 'recipients' | 'passphrase'
 export type EncryptionName = EncryptionTransformation['format'];
 
 export interface EncryptionOptions {
-	/** Cost of deriving a key from a passphrase: scrypt's N is two to this power. */
+	/** How AES-256-GCM derives a key from a passphrase; PBKDF2 unless given. */
+	kdf?: 'pbkdf2-sha256' | 'scrypt';
+	/** Cost of PBKDF2. */
+	pbkdf2Rounds?: number;
+	/** Cost of scrypt: its N is two to this power. */
 	scryptLogN?: number;
 }
 
@@ -35,7 +42,7 @@ export interface EncryptionFormat {
 	decryptor(transformation: EncryptionTransformation, keys: EncryptionKeys): Promise<Duplex>;
 }
 
-const formats: readonly EncryptionFormat[] = [age];
+const formats: readonly EncryptionFormat[] = [age, aesGcm];
 
 /**
  * The step that encrypts. Keys are checked here, before any data flows.

@@ -2,7 +2,8 @@ import type { EncryptionTransformation } from '../../artifact/manifest';
 import type { Encoding } from '../../artifact/transform';
 import { LifeboatError } from '../../errors';
 import { OpenStream, SealStream } from '../container';
-import type { EncryptionFormat, EncryptionKeys } from '../encryption';
+import type { EncryptionFormat } from '../encryption';
+import { passphrasesOf } from '../passphrases';
 
 import { Dearmor } from './armor';
 import { keyMissing } from './failures';
@@ -52,10 +53,10 @@ export const age: EncryptionFormat = {
 
 	async decryptor(transformation, keys) {
 		const identities = parseIdentities(keys.identities);
-		requireKeys(transformation, keys, identities);
-		const { passphrase } = keys;
+		const passphrases = passphrasesOf(keys);
+		requireKeys(transformation, passphrases, identities);
 		return new OpenStream({
-			...headerReader({ identities, passphrase: passphrase || undefined, transformation }),
+			...headerReader({ identities, passphrases, transformation }),
 			filter: new Dearmor(),
 		});
 	},
@@ -78,7 +79,7 @@ function encoding(
 /** Says before any data is read what will be missing, as far as the manifest tells. */
 function requireKeys(
 	transformation: EncryptionTransformation,
-	{ passphrase }: EncryptionKeys,
+	passphrases: readonly string[],
 	identities: readonly string[],
 ): void {
 	const needs = transformation.recipients?.length
@@ -87,6 +88,6 @@ function requireKeys(
 			? 'passphrase'
 			: 'either';
 	if (needs !== 'passphrase' && identities.length > 0) return;
-	if (needs !== 'identity' && passphrase) return;
+	if (needs !== 'identity' && passphrases.length > 0) return;
 	throw keyMissing(needs, transformation.recipients);
 }

@@ -46,7 +46,7 @@ export async function createHeader(
 
 export interface HeaderKeys {
 	identities: readonly string[];
-	passphrase: string | undefined;
+	passphrases: readonly string[];
 	/** What the manifest says. */
 	transformation: EncryptionTransformation;
 }
@@ -96,7 +96,7 @@ function endOfHeader(start: Buffer): number | undefined {
 }
 
 async function openHeader(header: Buffer, keys: HeaderKeys): Promise<Uint8Array> {
-	const { identities, passphrase, transformation } = keys;
+	const { identities, passphrases, transformation } = keys;
 	const decrypter = new Decrypter();
 	let forPassphrase = false;
 	// The library asks one identity after the other: the first of ours only looks, the last one knows that none fitted.
@@ -106,9 +106,8 @@ async function openHeader(header: Buffer, keys: HeaderKeys): Promise<Uint8Array>
 			return null;
 		},
 	});
-	if (passphrase !== undefined) {
-		decrypter.addIdentity(scryptIdentity(passphrase, transformation.passphrase?.logN ?? MAX_LOG_N));
-	}
+	const maxLogN = transformation.passphrase?.kdf === 'scrypt' ? transformation.passphrase.logN : MAX_LOG_N;
+	for (const passphrase of passphrases) decrypter.addIdentity(scryptIdentity(passphrase, maxLogN));
 	for (const identity of identities) decrypter.addIdentity(identity);
 	decrypter.addIdentity({
 		unwrapFileKey() {
@@ -137,7 +136,7 @@ function checkStanzas(stanzas: readonly Stanza[], keys: HeaderKeys): boolean {
 	if (forPassphrase ? recipients?.length : passphrase) {
 		throw damaged('has a header other than the one its manifest describes');
 	}
-	if (forPassphrase && keys.passphrase === undefined) throw keyMissing('passphrase');
+	if (forPassphrase && keys.passphrases.length === 0) throw keyMissing('passphrase');
 	if (!forPassphrase && keys.identities.length === 0) throw keyMissing('identity', recipients);
 	return forPassphrase;
 }

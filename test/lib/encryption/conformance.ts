@@ -33,6 +33,8 @@ export interface Subject {
 	headerLength(file: Buffer): number;
 	/** Leave out the flips in the payload's first and last bytes, which another way with the same payload tries. */
 	brief?: boolean;
+	/** Deriving the key takes long even at its cheapest: try fewer of the cases that another way with the same header tries whole. */
+	costly?: boolean;
 }
 
 /** What every format of encryption has to do. */
@@ -85,7 +87,7 @@ export function testEncryption(makeSubject: () => Promise<Subject> | Subject, ti
 					const file = await encrypt(pieces(data, writing));
 					assert.ok(data.equals(await decrypt(pieces(file, reading))));
 				}),
-				{ numRuns: 60, seed: SEED },
+				{ numRuns: subject.costly ? 15 : 60, seed: SEED },
 			);
 			const data = sampleBytes(300);
 			const bytes = (of: Buffer) => Array.from(of, (_, index) => of.subarray(index, index + 1));
@@ -119,14 +121,16 @@ export function testEncryption(makeSubject: () => Promise<Subject> | Subject, ti
 				await refuse(changed, data, Math.max(0, chunk), `bit ${bit} of byte ${place}`);
 			};
 			for (let place = 0; place < header.length; place++) {
-				for (let bit = 0; bit < 8; bit++) await flip(place, bit);
+				for (let bit = 0; bit < 8; bit++) {
+					if (!subject.costly || bit === place % 8) await flip(place, bit);
+				}
 			}
 			const near = subject.brief ? 0 : 4096;
 			// Each bit of these has its turn in the tests of the chunks themselves, without a header before them.
 			for (let place = header.length; place < near; place += 3) await flip(place, place % 8);
 			for (let place = file.length - near; place < file.length; place += 3) await flip(place, place % 8);
 			for (const [place, bit] of fc.sample(fc.tuple(fc.nat(file.length - 1), fc.nat(7)), {
-				numRuns: 200,
+				numRuns: subject.costly ? 40 : 200,
 				seed: SEED,
 			})) {
 				await flip(place, bit);
