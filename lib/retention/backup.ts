@@ -19,6 +19,7 @@ export interface RetentionBackup {
 	pinned?: boolean;
 	/** Whether the storage forbids its deletion for now (object lock, legal hold). */
 	locked?: boolean;
+	/** From its manifest. */
 	tags?: string[];
 	/** Ids of the backups it can't be restored without. */
 	chain?: { parent: string; base: string };
@@ -27,7 +28,7 @@ export interface RetentionBackup {
 }
 
 /** What is known of a backup that stands neither in its manifest nor beside it. */
-export type BackupMarks = Pick<RetentionBackup, 'locked' | 'tags'>;
+export type BackupMarks = Pick<RetentionBackup, 'locked'>;
 
 /**
  * What retention needs to know of a stored backup. Without a readable manifest it is `unreadable`; with a problem, or empty, it
@@ -40,10 +41,10 @@ export function toRetentionBackup(stored: StoredBackup, known: BackupMarks = {})
 		const problem = stored.problem ?? 'its manifest is missing';
 		return { key, id: '', name: '', kind: '', createdAt: '', size, ...marks, state: 'unreadable', problem };
 	}
-	const { id, name, kind, createdAt, chain } = manifest;
+	const { id, name, kind, createdAt, chain, tags } = manifest;
 	const problem = stored.problem ?? (size === 0 ? 'it is empty' : undefined);
 	return {
-		...{ key, id, name, kind, createdAt, size, ...marks },
+		...{ key, id, name, kind, createdAt, size, ...(tags && { tags }), ...marks },
 		state: problem === undefined ? 'complete' : 'unfinished',
 		...(chain && { chain: { parent: chain.parent, base: chain.base } }),
 		...(problem !== undefined && { problem }),

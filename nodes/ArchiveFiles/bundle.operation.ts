@@ -9,7 +9,7 @@ import { requiredText } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 import { stagingFor } from '../shared/staging';
 
-import { compressed, filesArtifact, pathsOf } from './files.operation';
+import { filesArtifact, finished, pathsOf } from './files.operation';
 
 /** All incoming backups, and the files if paths are given, in one bundle. */
 export async function execute(context: IExecuteFunctions): Promise<INodeExecutionData[]> {
@@ -34,7 +34,7 @@ export async function execute(context: IExecuteFunctions): Promise<INodeExecutio
 			hint: 'Connect nodes that make backups before this one, or add files under Paths',
 		});
 	}
-	const bundle = compressed(context, 0, packBundle({ name, now, artifacts }));
+	const bundle = finished(context, 0, packBundle({ name, now, artifacts }));
 	const item = await emitArtifact(context, 0, bundle, context.getNodeParameter('handOver', 0) as HandOver);
 	return [{ ...item, pairedItem: [...context.getInputData().keys()].map((index) => ({ item: index })) }];
 }

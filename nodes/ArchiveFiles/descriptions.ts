@@ -1,6 +1,7 @@
 import type { INodeProperties } from 'n8n-workflow';
 
 import { compressionLevelOption, compressionProperty } from '../shared/properties';
+import { tagsOption } from '../shared/tags';
 
 /** What to pack. A bundle may do without files of its own. */
 export const pathFields: INodeProperties[] = [
@@ -75,5 +76,6 @@ export const optionsField: INodeProperties = {
 			default: 'fail',
 			description: 'What to do about a file that may not be read, or that changes while it is read',
 		},
+		tagsOption,
 	],
 };

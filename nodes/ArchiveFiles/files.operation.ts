@@ -10,6 +10,7 @@ import { LifeboatError } from '../../lib/errors';
 import { emitArtifact, type HandOver } from '../shared/artifacts';
 import { defaultStagingRoot, fileRules, resolveAllowed } from '../shared/file-access';
 import { requiredText } from '../shared/parameters';
+import { tagged } from '../shared/tags';
 
 export interface ArchiveOptions extends IDataObject {
 	compressionLevel?: number;
@@ -63,11 +64,13 @@ async function resolveGlob(context: IExecuteFunctions, path: string): Promise<st
 	return `${folder === '/' ? '' : folder}${path.slice(slash)}`;
 }
 
-/** Applies the compression that the node's fields name. */
-export function compressed(context: IExecuteFunctions, itemIndex: number, artifact: Artifact): Artifact {
+/** Applies the compression and the tags that the node's fields name. */
+export function finished(context: IExecuteFunctions, itemIndex: number, artifact: Artifact): Artifact {
 	const name = context.getNodeParameter('compression', itemIndex) as CompressionName | 'none';
 	const { compressionLevel } = context.getNodeParameter('options', itemIndex, {}) as ArchiveOptions;
-	return name === 'none' ? artifact : applyEncoding(artifact, compressionEncoding(name, compressionLevel));
+	const encoded =
+		name === 'none' ? artifact : applyEncoding(artifact, compressionEncoding(name, compressionLevel));
+	return tagged(context, itemIndex, encoded);
 }
 
 /** Tells of files that were left out, where the operator chose that. */
@@ -97,7 +100,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		new Date(),
 	);
 	const handOver = context.getNodeParameter('handOver', itemIndex) as HandOver;
-	const item = await emitArtifact(context, itemIndex, compressed(context, itemIndex, artifact), handOver);
+	const item = await emitArtifact(context, itemIndex, finished(context, itemIndex, artifact), handOver);
 	hintOfSkipped(context, item);
 	return [item];
 }

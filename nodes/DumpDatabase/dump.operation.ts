@@ -15,6 +15,7 @@ import {
 } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { textParameter } from '../shared/parameters';
+import { tagged, tagsOption } from '../shared/tags';
 
 export const description: INodeProperties[] = [
 	{
@@ -134,6 +135,7 @@ export const description: INodeProperties[] = [
 				description:
 					'Tables to dump instead of all. What they depend on is not added: such a backup may not restore into an empty database.',
 			},
+			tagsOption,
 			{
 				displayName: 'What to Dump',
 				name: 'sections',
@@ -218,7 +220,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 			compression === 'none' || format === 'custom'
 				? artifact
 				: applyEncoding(artifact, compressionEncoding(compression, options.compressionLevel));
-		return [await emitArtifact(context, itemIndex, compressed, handOver)];
+		return [await emitArtifact(context, itemIndex, tagged(context, itemIndex, compressed), handOver)];
 	} finally {
 		await reachable.close();
 	}
