@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { localStorage } from '../../lib/storage/local/local-storage';
-import { pinKey } from '../../lib/storage/backups';
+import { pinKey, readBackup, writeProof } from '../../lib/storage/backups';
 import { putBackup } from '../lib/retention/stored-backups';
 
 import { runWorkflow } from './engine';
@@ -132,5 +132,135 @@ describe('Apply Retention, through the real engine', () => {
 		}
 		const empty = await run({ operation: 'pin' });
 		assert.match(empty.error?.message ?? '', /Key is empty/);
+	});
+
+	test('the dry run tells what would go, what goes next, and in totals', async () => {
+		const dry = await run({ policy: 'custom', rules: { keepLast: 2 } });
+		const items = dry.assertSuccess().json('applyRetention');
+		assert.deepEqual(
+			items.map(({ action, deleted }) => [action, deleted]),
+			[...Array<unknown>(2).fill(['keep', false]), ...Array<unknown>(2).fill(['delete', false])],
+		);
+		assert.ok((items[1]?.goesNextAt as string) > new Date().toISOString());
+		const [summary] = dry.node('applyRetention').hints;
+		assert.match(
+			summary?.message ?? '',
+			/^Would delete 2 of 4 backups and free 42 bytes; 2 \(42 bytes\) stay\. Next to go is shop-1\.tar, about .* if backups go on every 24 hours$/,
+		);
+		const [job] = (await run({ policy: 'custom', rules: { keepLast: 2 }, return: 'jobs' })).json(
+			'applyRetention',
+		);
+		assert.deepEqual(
+			[job?.name, job?.kind, job?.kept, job?.toDelete, job?.deleted, job?.freedBytes, job?.nextToGo],
+			['shop', 'files', 2, 2, 0, 42, 'shop-1.tar'],
+		);
+		assert.equal((await readdir(destination)).length, 12);
+	});
+
+	test('what it could not do fails the node, after all the rest is done', async () => {
+		const storage = localStorage({ folder: destination });
+		// A checksum that is a link: the storage refuses to delete through it.
+		await rm(join(destination, 'shop-3.tar.sha256'));
+		await symlink('/etc/hostname', join(destination, 'shop-3.tar.sha256'));
+		const old = new Date(Date.now() - 9 * DAY).toISOString();
+		for (const key of ['web-1.tar', 'web-2.tar']) {
+			await putBackup(storage, key, old, { name: 'web' });
+			await writeFile(join(destination, key), '');
+		}
+		const failed = await run(keepLast(1, { return: 'backups' }));
+		assert.match(
+			failed.error?.message ?? '',
+			/^Retention is not complete: 1 of the backups could not be deleted, and nothing was deleted of web \(files\)\. In all 2 backups were deleted$/,
+		);
+		assert.match(
+			failed.error?.description ?? '',
+			/shop-3\.tar could not be deleted.*None of the backups of web/,
+		);
+		assert.equal((await readdir(destination)).filter((name) => /^shop-[12]/.test(name)).length, 0);
+	});
+
+	test('where it goes on after errors, the items tell of each, and one of the failure', async () => {
+		const parameters = keepLast(1, { options: { maxDeletions: 1 } });
+		const items = (await run(parameters, { onError: 'continueRegularOutput' }))
+			.assertSuccess()
+			.json('applyRetention');
+		assert.deepEqual(Object.keys(items.at(-1)!), ['error', 'details']);
+		assert.match(items.at(-1)?.error as string, /would delete \d backups, more than the 1 allowed/);
+		assert.ok(items.slice(0, -1).every(({ deleted, refused }) => deleted === false && refused));
+		const outputs = (await run(parameters, { onError: 'continueErrorOutput' })).node(
+			'applyRetention',
+		).outputs;
+		assert.equal(outputs[0]?.length, items.length - 1);
+		assert.equal(outputs[1]?.length, 1);
+	});
+
+	test('without the option it deletes at most 100 in a run', async () => {
+		for (let index = 0; index < 101; index += 1) await put(20 + index, `old-${index}.tar`);
+		const refused = await run(keepLast(1));
+		assert.match(refused.error?.message ?? '', /would delete 104 backups, more than the 100 allowed/);
+		(await run(keepLast(1, { options: { maxDeletions: 104 } }))).assertSuccess();
+		assert.equal((await readdir(destination)).length, 3);
+	});
+
+	test('groups as chosen: without any, all backups are thinned out together', async () => {
+		await putBackup(
+			localStorage({ folder: destination }),
+			'web.tar',
+			new Date(Date.now() - 5 * DAY).toISOString(),
+			{
+				name: 'web',
+			},
+		);
+		const deleted = async (options: object) =>
+			(await run({ policy: 'custom', rules: { keepLast: 4 }, options }))
+				.json('applyRetention')
+				.filter(({ action }) => action === 'delete')
+				.map(({ key }) => key);
+		assert.deepEqual(await deleted({}), []);
+		assert.deepEqual(await deleted({ groupBy: ['kind'] }), ['web.tar']);
+		assert.deepEqual(await deleted({ groupBy: [] }), ['web.tar']);
+	});
+
+	test('only proven backups count where that is chosen', async () => {
+		const storage = localStorage({ folder: destination });
+		const { manifest } = await readBackup(storage, 'shop-2.tar');
+		await writeProof(storage, 'shop-2.tar', {
+			...{ backupId: manifest!.id, storedSha256: manifest!.stored.sha256, passed: true, method: 'by hand' },
+			...{ testedAt: new Date().toISOString(), recoveryTime: 1, dataAge: 1, checks: [] },
+			tool: { name: 'n8n-nodes-lifeboat', version: '0.1.0' },
+		});
+		const kept = async (options: object) =>
+			(await run({ policy: 'custom', rules: { keepLast: 1 }, options }))
+				.json('applyRetention')
+				.filter(({ action }) => action === 'keep')
+				.map(({ key }) => key);
+		assert.deepEqual(await kept({}), ['shop-0.tar']);
+		assert.ok((await kept({ countOnlyProven: true })).includes('shop-2.tar'));
+	});
+
+	test('tags given where a backup is made keep it, also beside a policy by name', async () => {
+		const source = join(folder.path, 'source');
+		await mkdir(source, { recursive: true });
+		await writeFile(join(source, 'file'), 'x');
+		const made = await runWorkflow({
+			allowedFolders: [folder.path],
+			nodes: [
+				{
+					type: 'archiveFiles',
+					parameters: { name: 'shop', paths: [source], options: { tags: ['release', 'v4', 'release', ''] } },
+				},
+				{ type: 'upload', parameters: { storage: 'local', folder: destination } },
+			],
+		});
+		const key = (made.assertSuccess().json('upload')[0]?.stored as { key: string }).key;
+		const [tagged] = (await run({ operation: 'list' })).json('applyRetention');
+		assert.deepEqual([tagged?.key, tagged?.tags], [key, ['release', 'v4']]);
+		await put(-1 / 24 / 60, 'newer.tar');
+		const reason = async (keepTags: string[]) =>
+			(await run({ policy: 'sevenDaily', rules: { keepTags } }))
+				.json('applyRetention')
+				.find((item) => item.key === key)?.rules;
+		assert.deepEqual(await reason(['v4,release']), ['tag']);
+		assert.notDeepEqual(await reason(['v4,beta']), ['tag']);
 	});
 });

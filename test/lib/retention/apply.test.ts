@@ -9,6 +9,7 @@ import { LifeboatError } from '../../../lib/errors';
 import { applyPlan, type Deletion } from '../../../lib/retention/apply';
 import { toRetentionBackup } from '../../../lib/retention/backup';
 import { planRetention } from '../../../lib/retention/plan';
+import { shortfallOf } from '../../../lib/retention/shortfall';
 import { listBackups } from '../../../lib/storage/backups';
 import { localStorage } from '../../../lib/storage/local/local-storage';
 import { backup } from './arbitraries';
@@ -60,6 +61,48 @@ test('a deletion that fails keeps what that backup needs, and the others go on',
 	assert.match(of('b2').reason, /could not be deleted: The storage refused/);
 	assert.equal(of('b1').deleted, false);
 	assert.match(of('b1').reason, /b2 needs it/);
+});
+
+test('what the storage has locked, or somebody pinned meanwhile, stays without a failure', async () => {
+	for (const code of ['LOCKED', 'OBJECT_LOCKED', 'PINNED']) {
+		const results = await collect(
+			applyPlan(planFor(), async (key) => {
+				if (key === 'b3') throw new LifeboatError(code, 'b3 is locked until 2027');
+			}),
+		);
+		const of = (key: string) => results.find(({ decision }) => decision.key === key);
+		assert.deepEqual(
+			[of('b3')?.deleted, of('b3')?.error, of('b3')?.reason],
+			[false, undefined, 'stays: b3 is locked until 2027'],
+		);
+		assert.equal(of('b1')?.deleted, false, 'b3 needs it');
+		assert.equal(shortfallOf(planFor(), results), undefined);
+	}
+});
+
+test('what a run left undone is told in one error, of every failure and every refusal', async () => {
+	const broken = ['x', 'y'].flatMap((name) =>
+		[1, 2, 3].map((number) =>
+			backup(day(number), { key: `${name}${number}`, name, state: 'unfinished', problem: 'object missing' }),
+		),
+	);
+	const plan = planFor([...chained(), ...broken]);
+	const results = await collect(
+		applyPlan(plan, async (key) => {
+			if (key === 'b1') throw new LifeboatError('CONNECTION_FAILED', 'the server hung up');
+		}),
+	);
+	const error = shortfallOf(plan, results);
+	assert.equal(error?.code, 'RETENTION_INCOMPLETE');
+	assert.equal(
+		error.message,
+		'Retention is not complete: 1 of the backups could not be deleted, and nothing was deleted of x (database), y (database). In all 2 backups were deleted',
+	);
+	assert.match(error.hint ?? '', /b1 could not be deleted: the server hung up\. None of the backups of x/);
+
+	const alone = planFor(broken.slice(0, 3));
+	assert.match(shortfallOf(alone, [])?.message ?? '', /^None of the backups of x \(database\) is complete/);
+	assert.equal(shortfallOf(planFor(), await collect(applyPlan(planFor(), async () => {}))), undefined);
 });
 
 test('an abort ends it before the next deletion', async () => {
@@ -124,7 +167,9 @@ for (const rules of [{ keepLast: 2 }, { keepDaily: 30, maxTotalBytes: 40 }]) {
 			for (let killAt = 0; killAt <= 12; killAt += 1) {
 				const folder = join(root, String(killAt));
 				const storage = localStorage({ folder });
-				for (const { key, createdAt, chain } of chained()) await putBackup(storage, key, createdAt, chain);
+				for (const { key, createdAt, chain } of chained()) {
+					await putBackup(storage, key, createdAt, { ...(chain && { chain }) });
+				}
 				await writeFile(join(folder, 'b0'), 'a foreign file');
 
 				const killed = run(folder, killAt);

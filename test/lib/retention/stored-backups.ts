@@ -20,7 +20,7 @@ export async function putBackup(
 	storage: Storage,
 	key: string,
 	createdAt: string,
-	chain?: Manifest['chain'],
+	fields: Partial<Manifest> = {},
 ): Promise<void> {
 	const content = `content of ${key}`;
 	const sha256 = createHash('sha256').update(content).digest('hex');
@@ -29,7 +29,7 @@ export async function putBackup(
 		...{ formatVersion: 1, id: key, name: 'shop', kind: 'files', format: 'tar', fileName: key },
 		...{ createdAt, completedAt: createdAt, source: { type: 'files', paths: ['/srv'] }, transformations: [] },
 		...{ content: digest, stored: digest, tool: { name: 'n8n-nodes-lifeboat', version: '0.1.0' } },
-		...{ restoreCommands: [], ...(chain && { chain }) },
+		...{ restoreCommands: [], ...fields },
 	};
 	const put = async (name: string, text: string) => {
 		await storage.put(name, Readable.from([Buffer.from(text)]));
