@@ -106,6 +106,7 @@ async function connectOnce(
 		connectionTimeoutMillis: timeoutMs,
 		types: { getTypeParser: () => (value: string) => value },
 		...(options.createSocket && !ssl ? { stream: options.createSocket } : {}),
+		...(connection.stream && { stream: connection.stream }),
 	};
 	const client = new Client(config);
 	// Without a listener a connection that breaks would end the whole process; the next query reports it.
