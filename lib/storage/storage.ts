@@ -12,6 +12,17 @@ export interface StoredObject {
 	version?: string;
 }
 
+/** What an upload left that was not finished: nothing that counts as stored. It may still be under way. */
+export interface UnfinishedUpload {
+	/** The key it is for, where that can be told, else that of the temporary object. */
+	key: string;
+	startedAt: Date;
+	/** Bytes, where that can be told without asking for each. */
+	size?: number;
+	/** Whether Lifeboat is known to have started it. Only then `removeUnfinished` removes it. */
+	ours: boolean;
+}
+
 export interface PutOptions {
 	signal?: AbortSignal;
 	/** Bytes, where known: lets a driver choose part sizes and check free space. */
@@ -56,6 +67,9 @@ export interface Storage {
 
 	/** Removes what broken uploads of ours left behind, if older than the given time. Returns how many. */
 	removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
+
+	/** What `removeUnfinished` would look at, whoever started it. Not every kind of storage can tell. */
+	unfinished?(prefix: string, signal?: AbortSignal): AsyncIterable<UnfinishedUpload>;
 
 	/** Ends connections. Safe to call twice. */
 	close(): Promise<void>;

@@ -1,6 +1,8 @@
-import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
-import { listBackups, type StoredBackup } from '../../lib/storage/backups';
+import { LifeboatError } from '../../lib/errors';
+import { listBackups, listForeignFiles, type StoredBackup } from '../../lib/storage/backups';
+import type { Storage } from '../../lib/storage/storage';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageFor } from '../shared/storage';
 
@@ -26,24 +28,89 @@ export const description: INodeProperties[] = [
 		description: 'Max number of results to return',
 		displayOptions: { show: { ...show, returnAll: [false] } },
 	},
+	{
+		displayName: 'Options',
+		name: 'listOptions',
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		options: [
+			{
+				displayName: 'Include Foreign Files',
+				name: 'includeForeign',
+				type: 'boolean',
+				default: false,
+				description:
+					'Whether to return files, too, that belong to no backup: those of others, and objects whose upload ended before their manifest',
+			},
+			{
+				displayName: 'Include Unfinished Uploads',
+				name: 'includeUnfinished',
+				type: 'boolean',
+				default: false,
+				description:
+					'Whether to return uploads, too, that were not finished: cut short, or still under way. They cost space though no listing shows them.',
+			},
+		],
+		displayOptions: { show },
+	},
 ];
 
-/** One item a backup, the newest first; those with problems at the end, since their times are not known for sure. */
+/**
+ * One item a backup, the newest first; those with problems at the end, since their times are not known for sure. Then what isn't a
+ * backup, if asked for; `type` says what each is.
+ */
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const storage = await storageFor(context, itemIndex);
 	try {
+		const options = context.getNodeParameter('listOptions', itemIndex, {}) as {
+			includeForeign?: boolean;
+			includeUnfinished?: boolean;
+		};
+		const scope = { prefix: prefixOf(context, itemIndex), signal: cancelSignal(context) };
 		const backups: StoredBackup[] = [];
-		const prefix = prefixOf(context, itemIndex);
-		for await (const backup of listBackups(storage, { prefix, signal: cancelSignal(context) }))
-			backups.push(backup);
+		for await (const backup of listBackups(storage, scope)) backups.push(backup);
 		const time = ({ manifest }: StoredBackup) => manifest?.createdAt ?? '';
 		backups.sort((a, b) => (time(a) < time(b) ? 1 : time(a) > time(b) ? -1 : 0));
+
 		const all = context.getNodeParameter('returnAll', itemIndex) as boolean;
-		const limit = all ? backups.length : (context.getNodeParameter('limit', itemIndex) as number);
-		return backups
+		const limit = all ? Infinity : (context.getNodeParameter('limit', itemIndex) as number);
+		const found: IDataObject[] = backups
 			.slice(0, limit)
-			.map((backup) => ({ json: describeStored(backup), pairedItem: { item: itemIndex } }));
+			.map((backup) => ({ type: 'backup', ...describeStored(backup) }));
+		const others = async function* () {
+			if (options.includeForeign) yield* foreignFiles(storage, scope);
+			if (options.includeUnfinished) yield* unfinishedUploads(storage, scope);
+		};
+		if (found.length < limit) {
+			for await (const other of others()) {
+				if (found.push(other) >= limit) break;
+			}
+		}
+		return found.map((json) => ({ json, pairedItem: { item: itemIndex } }));
 	} finally {
 		await storage.close();
+	}
+}
+
+interface Scope {
+	prefix: string;
+	signal: AbortSignal;
+}
+
+async function* foreignFiles(storage: Storage, scope: Scope): AsyncGenerator<IDataObject> {
+	for await (const { key, size, modifiedAt } of listForeignFiles(storage, scope)) {
+		yield { type: 'foreign', key, size, modifiedAt: modifiedAt.toISOString() };
+	}
+}
+
+async function* unfinishedUploads(storage: Storage, { prefix, signal }: Scope): AsyncGenerator<IDataObject> {
+	if (!storage.unfinished) {
+		throw new LifeboatError('NOT_SUPPORTED', `${storage.description} does not tell what is unfinished`, {
+			hint: 'Switch the option Include Unfinished Uploads off for this storage',
+		});
+	}
+	for await (const { startedAt, ...upload } of storage.unfinished(prefix, signal)) {
+		yield { type: 'unfinished', ...upload, startedAt: startedAt.toISOString() };
 	}
 }

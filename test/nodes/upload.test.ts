@@ -150,4 +150,49 @@ describe('Upload, between a bucket and folders', () => {
 		assert.deepEqual([gone!.key, gone!.id, gone!.deleted], [key, id, true]);
 		assert.deepEqual(await readdir(join(folder.path, 'del')), ['foreign.txt']);
 	});
+
+	test('a list tells of backups what counts, and of other files only if asked', async () => {
+		const make = async () =>
+			(await run([archive(), upload(inFolder('list'))])).assertSuccess().json('upload')[0]! as IDataObject & {
+				manifest: { id: string; createdAt: string; stored: { size: number } };
+				stored: { key: string };
+			};
+		const first = await make();
+		const root = join(folder.path, 'list');
+		await writeFile(join(root, 'foreign.txt'), 'not ours');
+		await writeFile(join(root, 'foreign.txt.sha256'), 'neither');
+		await writeFile(join(root, '.lifeboat-0123.part'), 'half of it');
+		const storage = localStorage({ folder: root });
+		const pin = { backupId: first.manifest.id, pinnedAt: '2026-11-21T02:00:00Z', reason: 'kept' };
+		await writePin(storage, first.stored.key, pin);
+		await new Promise((resolve) => setTimeout(resolve, 1100));
+		const second = await make();
+		const list = async (more: object = {}) =>
+			(await run([upload(inFolder('list', { operation: 'list', ...more }))])).assertSuccess().json('upload');
+
+		const backups = await list();
+		assert.deepEqual(
+			backups.map(({ id }) => id),
+			[second.manifest.id, first.manifest.id],
+		);
+		const { createdAt, stored } = first.manifest;
+		const expected = {
+			...{ type: 'backup', key: first.stored.key, name: 'files', kind: 'files', createdAt },
+			...{ size: stored.size, encrypted: false, proven: false, pinned: true, pinReason: 'kept' },
+		};
+		assert.deepEqual({ ...backups[1], ...expected }, backups[1]);
+		assert.equal(backups[0]!.pinned, false);
+
+		const everything = await list({ listOptions: { includeForeign: true, includeUnfinished: true } });
+		assert.deepEqual(
+			everything.slice(2).map(({ type, key, size }) => [type, key, size]),
+			[
+				['foreign', 'foreign.txt', 8],
+				['foreign', 'foreign.txt.sha256', 7],
+				['unfinished', '.lifeboat-0123.part', 10],
+			],
+		);
+		const limited = { returnAll: false, limit: 3, listOptions: { includeForeign: true } };
+		assert.equal((await list(limited)).length, 3);
+	});
 });

@@ -1,5 +1,5 @@
 import { folderPrefix } from '../keys';
-import type { Storage } from '../storage';
+import type { Storage, StoredObject } from '../storage';
 
 import { describeBackup, type BackupFiles, type StoredBackup } from './read';
 import { sidecarSuffixes, type Sidecar } from './sidecars';
@@ -26,6 +26,7 @@ export async function* listBackups(
 	const pending: Array<Promise<StoredBackup>> = [];
 	try {
 		for await (const files of groupFiles(storage, folderPrefix(prefix), signal)) {
+			if (!files.manifest) continue;
 			const described = describeBackup(storage, files, signal);
 			// It is awaited in its turn; until then a failure must not count as unhandled.
 			described.catch(() => {});
@@ -38,6 +39,25 @@ export async function* listBackups(
 	}
 }
 
+/**
+ * The files in a storage that belong to no backup: those of somebody else, and objects whose upload ended before their manifest was
+ * written.
+ */
+export async function* listForeignFiles(
+	storage: Storage,
+	{ prefix, signal }: Pick<ListBackupsOptions, 'prefix' | 'signal'> = {},
+): AsyncGenerator<StoredObject> {
+	for await (const { object, manifest, besideBackup } of groupFiles(storage, folderPrefix(prefix), signal)) {
+		if (object && !manifest && !besideBackup) yield object;
+	}
+}
+
+/** The files whose keys begin with the first one's key and say, by their ends, that they are about it. */
+interface FileGroup extends BackupFiles {
+	/** Whether the first one is itself a file beside a backup. */
+	besideBackup?: boolean;
+}
+
 const suffixes = Object.entries(sidecarSuffixes) as Array<[Sidecar, string]>;
 
 /**
@@ -48,9 +68,9 @@ async function* groupFiles(
 	storage: Storage,
 	prefix: string,
 	signal?: AbortSignal,
-): AsyncGenerator<BackupFiles> {
-	let open: BackupFiles[] = [];
-	const group = (key: string): BackupFiles => {
+): AsyncGenerator<FileGroup> {
+	let open: FileGroup[] = [];
+	const group = (key: string): FileGroup => {
 		let found = open.find((candidate) => candidate.key === key);
 		if (!found) {
 			found = { key };
@@ -62,12 +82,16 @@ async function* groupFiles(
 		const done = open.filter(({ key }) => !object.key.startsWith(key));
 		if (done.length > 0) {
 			open = open.filter((each) => !done.includes(each));
-			yield* done.filter(({ manifest }) => manifest);
+			yield* done;
 		}
 		group(object.key).object = object;
 		for (const [sidecar, suffix] of suffixes) {
-			if (object.key.endsWith(suffix)) group(object.key.slice(0, -suffix.length))[sidecar] = object;
+			if (!object.key.endsWith(suffix)) continue;
+			const about = group(object.key.slice(0, -suffix.length));
+			about[sidecar] = object;
+			// Of all files beside a backup, the manifest is listed first.
+			if (about.manifest) group(object.key).besideBackup = true;
 		}
 	}
-	yield* open.filter(({ manifest }) => manifest);
+	yield* open;
 }

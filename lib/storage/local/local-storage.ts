@@ -9,7 +9,7 @@ import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
 import { assertKey, baseName, isTemporaryKey } from '../keys';
 import { checkedRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
 
 import { localError, makeFolder, refuseLinks, resolveRoot } from './paths';
 import { walk } from './walk';
@@ -115,13 +115,9 @@ class LocalStorage implements Storage {
 	}
 
 	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
-		const root = await resolveRoot(this.folder);
-		if (root === undefined) return 0;
 		let removed = 0;
-		// The temporary files of a key lie in its folder, under names of their own.
-		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-		for await (const { key, path, stats } of walk(root, folder, this.assertAllowed, signal)) {
-			if (!baseName(key).startsWith(TEMPORARY_PREFIX) || stats.mtime >= olderThan) continue;
+		for await (const { path, stats } of this.temporaryFiles(prefix, signal)) {
+			if (stats.mtime >= olderThan) continue;
 			try {
 				await rm(path, { force: true });
 			} catch (error) {
@@ -130,6 +126,22 @@ class LocalStorage implements Storage {
 			removed += 1;
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		for await (const { key, stats } of this.temporaryFiles(prefix, signal)) {
+			yield { key, startedAt: stats.birthtime, size: stats.size, ours: true };
+		}
+	}
+
+	private async *temporaryFiles(prefix: string, signal?: AbortSignal) {
+		const root = await resolveRoot(this.folder);
+		if (root === undefined) return;
+		// The temporary files of a key lie in its folder, under names of their own.
+		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+		for await (const file of walk(root, folder, this.assertAllowed, signal)) {
+			if (baseName(file.key).startsWith(TEMPORARY_PREFIX)) yield file;
+		}
 	}
 
 	async close(): Promise<void> {}

@@ -5,7 +5,7 @@ import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { assertKey, baseName, compareKeys, isTemporaryKey } from '../keys';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
 
 import { s3Target, type S3Target } from './client';
 import { download } from './download';
@@ -114,6 +114,16 @@ class S3Storage implements Storage {
 			throw s3Error(error, `Removing unfinished uploads from ${this.description}`);
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		try {
+			for await (const { Key: key, Initiated } of listUploads(this.target, prefix, signal)) {
+				if (key) yield { key, startedAt: Initiated ?? new Date(0), ours: true };
+			}
+		} catch (error) {
+			throw s3Error(error, `Listing unfinished uploads in ${this.description}`);
+		}
 	}
 
 	async close(): Promise<void> {

@@ -11,6 +11,7 @@ import {
 	backupById,
 	copyBackup,
 	deleteChosenBackup,
+	listForeignFiles,
 	openBackup,
 	readBackup,
 	storeBackup,
@@ -109,6 +110,21 @@ export function copyConformance(
 			await assert.rejects(copyBackup(other, key, storage), code('ALREADY_EXISTS'));
 		}),
 	);
+
+	void check('are told from the files of others', async ({ storage }) => {
+		const { key } = await storeBackup(storage, await stagedBackup(), { prefix: 'x' });
+		const { key: damaged } = await storeBackup(storage, await stagedBackup(), { key: 'x/damaged.tar' });
+		await storage.delete(damaged);
+		await writePin(storage, damaged, { backupId: 'another', pinnedAt: time });
+		const foreign = [`${key}.manifest.json.sha256`, `${key}.txt`, 'x/lone.tar', 'x/lone.tar.sha256', 'z'];
+		for (const each of foreign) await putRaw(storage, each, 'x');
+		const found: string[] = [];
+		for await (const file of listForeignFiles(storage)) found.push(file.key);
+		assert.deepEqual(found.toSorted(), foreign.toSorted());
+		const within: string[] = [];
+		for await (const file of listForeignFiles(storage, { prefix: 'y' })) within.push(file.key);
+		assert.deepEqual(within, []);
+	});
 
 	void check('are found by their id, unless it stands for several', async ({ storage }) => {
 		const backup = await stagedBackup();
