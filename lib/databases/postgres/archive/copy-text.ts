@@ -26,29 +26,26 @@ function countEach(bytes: Uint8Array): number {
 }
 
 /**
- * COPY text without its end marker. Returns the number of rows.
+ * COPY text without its end marker, as pieces of the chunks it came in.
  *
  * @param what how to call the data in messages. @throws LifeboatError `ARCHIVE_DAMAGED` where the marker is missing.
  */
-export async function* copyRows(
+export async function* withoutEndMarker(
 	content: AsyncIterable<Buffer>,
 	what: string,
 	offset: number,
-): AsyncGenerator<Buffer, number, undefined> {
+): AsyncGenerator<Buffer, void, undefined> {
 	const held = COPY_END.length + 1;
-	let rows = 0;
 	let tail: Buffer = Buffer.alloc(0);
 	for await (const bytes of content) {
 		if (bytes.length <= held) {
 			const joined = Buffer.concat([tail, bytes]);
 			const ready = joined.subarray(0, Math.max(0, joined.length - held));
 			tail = joined.subarray(ready.length);
-			rows += countRows(ready);
 			if (ready.length > 0) yield ready;
 			continue;
 		}
 		const ready = bytes.subarray(0, bytes.length - held);
-		rows += countRows(tail) + countRows(ready);
 		if (tail.length > 0) yield tail;
 		yield ready;
 		tail = Buffer.from(bytes.subarray(ready.length));
@@ -56,7 +53,19 @@ export async function* copyRows(
 	const end = endMarker.exec(tail.toString('latin1'));
 	if (!end) throw damaged(`${what} has no end marker`, offset);
 	const last = tail.subarray(0, end.index + end[1]!.length);
-	rows += countRows(last);
 	if (last.length > 0) yield last;
+}
+
+/** As `withoutEndMarker`; returns the number of rows. */
+export async function* copyRows(
+	content: AsyncIterable<Buffer>,
+	what: string,
+	offset: number,
+): AsyncGenerator<Buffer, number, undefined> {
+	let rows = 0;
+	for await (const bytes of withoutEndMarker(content, what, offset)) {
+		rows += countRows(bytes);
+		yield bytes;
+	}
 	return rows;
 }

@@ -1,7 +1,7 @@
 import type { ByteQueue } from './byte-queue';
 import { ChunkReader } from './chunk-reader';
 import { decompress } from './compression';
-import { copyRows } from './copy-text';
+import { copyRows, withoutEndMarker } from './copy-text';
 import { drain } from './drain';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, damaged, describeEntry } from './format';
 import type { LargeObjectLedger } from './large-object-ledger';
@@ -67,12 +67,14 @@ function openTable(
 		isTouched = true;
 		return withoutZeros(decompress(compression, chunks, offset), what, offset);
 	};
+	const copyText = () => {
+		if (!entry.copyStmt) throw new TypeError(`${what} is no COPY text`);
+		return content();
+	};
 	const block: TableDataBlock = {
 		...{ kind: 'table', entry, offset, content },
-		rows() {
-			if (!entry.copyStmt) throw new TypeError(`${what} is no COPY text`);
-			return copyRows(content(), what, offset);
-		},
+		rows: () => copyRows(copyText(), what, offset),
+		uncountedRows: () => withoutEndMarker(copyText(), what, offset),
 		async skip() {
 			isTouched = true;
 			await chunks.skip();

@@ -98,6 +98,8 @@ export interface TableDataBlock {
 	 * Only for entries with a copyStmt. Fails with `ARCHIVE_DAMAGED` where the end marker is missing.
 	 */
 	readonly rows: () => AsyncGenerator<Buffer, number, undefined>;
+	/** As `rows`, without counting them. */
+	readonly uncountedRows: () => AsyncGenerator<Buffer, void, undefined>;
 	/** Passes over the block without decompressing it: nothing is checked but its framing. */
 	readonly skip: () => Promise<void>;
 }

@@ -42,68 +42,140 @@ const namedByDrop = new Set(
 	'AGGREGATE|FUNCTION|OPERATOR|OPERATOR CLASS|OPERATOR FAMILY|PROCEDURE'.split('|'),
 );
 
-/**
- * The SQL script that a custom archive stands for, as `pg_restore -f -` prints it, in constant memory.
- *
- * @param selection which entries; all of them unless given.
- * @throws LifeboatError `ARCHIVE_DAMAGED`, or `INVALID_OPTION` where the selection asks for another order than the archive's.
- */
-export async function* archiveScript(
-	reader: ArchiveReader,
-	selection: EntrySelection = {},
-): AsyncGenerator<Buffer, void, undefined> {
-	const toc = separateLargeObjects(reader.toc);
-	const settings = archiveSettings(toc);
-	const bytes = (text: string) => Buffer.from(text, toc.textEncoding === 'utf8' ? 'utf8' : 'latin1');
-	yield bytes(
-		[
-			`-- PostgreSQL database dump\n-- Dumped from database version ${toc.serverVersion ?? 'unknown'}`,
+/** The part of an archive's script that lies before the first rows, and the one behind; or both. */
+export type ScriptPart = 'all' | 'before rows' | 'behind';
+
+/** The SQL script that a custom archive stands for, as `pg_restore -f -` prints it, in constant memory. */
+export class ArchiveSource {
+	/** What is restored, in the archive's order. */
+	readonly selected: readonly SelectedEntry[];
+
+	private readonly toc: ArchiveToc;
+
+	private readonly blocks: Blocks;
+
+	private readonly place: Placement;
+
+	private rows: AsyncIterable<Buffer> | undefined;
+
+	/**
+	 * @param selection which entries; all of them unless given.
+	 * @throws LifeboatError `INVALID_OPTION` for a selection that does not fit.
+	 */
+	constructor(
+		private readonly reader: ArchiveReader,
+		selection: EntrySelection = {},
+	) {
+		this.toc = separateLargeObjects(reader.toc);
+		this.selected = selectEntries(this.toc, selection);
+		this.blocks = new Blocks(reader, this.toc);
+		this.place = new Placement(archiveSettings(this.toc).searchPath === undefined);
+	}
+
+	/** Where the reading is, in bytes of the archive. */
+	get position(): number {
+		return this.reader.position;
+	}
+
+	/** The rows of the COPY statement that the script gave last: they don't stand in it. */
+	takeRows(): AsyncIterable<Buffer> | undefined {
+		const { rows } = this;
+		this.rows = undefined;
+		return rows;
+	}
+
+	/**
+	 * The text. The archive is read to its end with the last part: only there is it certain that it was whole.
+	 *
+	 * @param loaded dumpIds of tables whose rows were loaded otherwise.
+	 * @throws LifeboatError `ARCHIVE_DAMAGED`, or `INVALID_OPTION` where the selection asks for another order than the archive's.
+	 */
+	async *script(
+		part: ScriptPart = 'all',
+		loaded: ReadonlySet<number> = new Set(),
+	): AsyncGenerator<Buffer, void, undefined> {
+		const { toc } = this;
+		const bytes = (text: string) => Buffer.from(text, toc.textEncoding === 'utf8' ? 'utf8' : 'latin1');
+		if (part !== 'behind') yield bytes(this.head());
+		for (const { entry, schema, data } of this.partOf(part)) {
+			if (hasStatements({ entry, schema, data })) {
+				yield bytes(
+					`${this.place.before(entry)}${entry.defn ?? ''}\n${this.place.behind(entry)}${ownerStatement(entry)}`,
+				);
+			}
+			if (data && entry.hasData && !loaded.has(entry.dumpId)) {
+				yield* this.dataOf(await this.blocks.of(entry), bytes);
+			}
+		}
+		if (part !== 'before rows') await this.blocks.finish();
+	}
+
+	/** All that the script sets before anything else. */
+	private head(): string {
+		const settings = archiveSettings(this.toc);
+		return [
+			`-- Dumped from database version ${this.toc.serverVersion ?? 'unknown'}`,
 			...sessionSettings,
 			`SET client_encoding = ${quoteLiteral(settings.encoding)};`,
 			`SET standard_conforming_strings = ${settings.standardConformingStrings ? 'on' : 'off'};`,
 			settings.searchPath ?? '',
 			'',
-		].join('\n'),
-	);
-	const selected = selectEntries(toc, selection);
-	const place = new Placement(settings.searchPath === undefined);
-	const blocks = new Blocks(reader, toc);
-	for (const pass of ['main', 'acl', 'post-acl'] satisfies RestorePass[]) {
-		for (const part of selected) {
-			if (restorePass(part.entry) !== pass) continue;
-			const { entry } = part;
-			if (hasStatements(part)) {
-				yield bytes(
-					`${place.before(entry)}${entry.defn ?? ''}\n${place.behind(entry)}${ownerStatement(entry)}`,
-				);
-			}
-			if (part.data && entry.hasData) yield* dataOf(await blocks.of(entry), bytes);
-		}
+		].join('\n');
 	}
-	// Reads on to the end: only there is it certain that the archive was whole.
-	await blocks.finish();
+
+	private partOf(part: ScriptPart): SelectedEntry[] {
+		const ordered = (['main', 'acl', 'post-acl'] satisfies RestorePass[]).flatMap((pass) =>
+			this.selected.filter(({ entry }) => restorePass(entry) === pass),
+		);
+		if (part === 'all') return ordered;
+		const first = ordered.findIndex(({ entry, data }) => data && entry.hasData);
+		const at = first === -1 ? ordered.length : first;
+		return part === 'before rows' ? ordered.slice(0, at) : ordered.slice(at);
+	}
+
+	private async *dataOf(
+		block: DataBlock,
+		bytes: (text: string) => Buffer,
+	): AsyncGenerator<Buffer, void, undefined> {
+		if (block.kind === 'large-objects') {
+			yield* largeObjects(block);
+			return;
+		}
+		const { copyStmt } = block.entry;
+		if (!copyStmt) {
+			yield* block.content();
+			return;
+		}
+		this.rows = block.uncountedRows();
+		yield bytes(copyStmt.endsWith('\n') ? copyStmt : `${copyStmt}\n`);
+	}
+}
+
+/**
+ * The script as one text, with its rows, as `pg_restore -f -` prints it.
+ *
+ * @param selection which entries; all of them unless given.
+ * @throws as `ArchiveSource`.
+ */
+export async function* archiveScript(
+	reader: ArchiveReader,
+	selection: EntrySelection = {},
+): AsyncGenerator<Buffer, void, undefined> {
+	const source = new ArchiveSource(reader, selection);
+	yield Buffer.from('-- PostgreSQL database dump\n');
+	for await (const text of source.script()) {
+		yield text;
+		const rows = source.takeRows();
+		if (!rows) continue;
+		yield* rows;
+		yield Buffer.from('\\.\n\n');
+	}
 	yield Buffer.from('\n-- PostgreSQL database dump complete\n');
 }
 
 /** Sequence values and large objects count as data although they are statements. */
 function hasStatements({ entry, schema, data }: SelectedEntry): boolean {
 	return schema || (data && !entry.hasData);
-}
-
-async function* dataOf(
-	block: DataBlock,
-	bytes: (text: string) => Buffer,
-): AsyncGenerator<Buffer, void, undefined> {
-	if (block.kind === 'large-objects') {
-		yield* largeObjects(block);
-		return;
-	}
-	const { copyStmt } = block.entry;
-	if (copyStmt) {
-		yield bytes(copyStmt.endsWith('\n') ? copyStmt : `${copyStmt}\n`);
-		yield* block.rows();
-		yield Buffer.from('\\.\n\n');
-	} else yield* block.content();
 }
 
 async function* largeObjects(block: LargeObjectsBlock): AsyncGenerator<Buffer, void, undefined> {

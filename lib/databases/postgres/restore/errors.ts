@@ -7,10 +7,10 @@ import { BatchError } from './wire';
 /** The statement that an error is about. */
 export interface FailedStatement {
 	readonly sql: Buffer;
-	/** In the script; the first is 1. */
-	readonly line: number;
+	/** In the script; the first is 1. Of no meaning for archives. */
+	readonly line?: number | undefined;
 	/** The line of the script that holds the first row, for COPY. */
-	readonly firstRowLine?: number;
+	readonly firstRowLine?: number | undefined;
 }
 
 /** What a message about a failed restore has to know. */
@@ -68,15 +68,18 @@ export function statementError(
 	const { kind, object } = describeStatement(statement.sql);
 	const what = object === undefined ? kind : `${kind} ${object}`;
 	const server = serverErrorOf(error);
-	const row = statement.firstRowLine === undefined ? undefined : rowOf(server?.where, statement.firstRowLine);
-	const place = row ? `${row} of table ${object ?? ''}` : `${what} on line ${statement.line} of the script`;
+	const row = /^COPY\s/i.test(statement.sql.toString('latin1', 0, 5))
+		? rowOf(server?.where, statement.firstRowLine)
+		: undefined;
+	const where = statement.line === undefined ? what : `${what} on line ${statement.line} of the script`;
+	const place = row ? `${row} of table ${object ?? ''}` : where;
 	const general = restoreError(error, `Restoring database ${setting.database}: ${place}`);
 	if (!server || ['CANCELLED', 'CONNECTION_LOST'].includes(general.code)) return general;
 	const special = meaningOf(server, statement, setting);
 	const details = [
 		`${postgresError(server, `Restoring database ${setting.database}: ${place}`).message} (SQLSTATE ${server.code})`,
 		server.detail?.replace(/\.$/, ''),
-		statement.firstRowLine === undefined ? `Statement: ${excerpt(statement.sql)}` : undefined,
+		row === undefined ? `Statement: ${excerpt(statement.sql)}` : undefined,
 		unchanged,
 	];
 	const code = general.code === 'DATABASE_ERROR' ? 'STATEMENT_FAILED' : general.code;
@@ -92,9 +95,10 @@ export function statementError(
 }
 
 /** `row 5 (line 812 of the script)` from the server's context `COPY orders, line 5, column qty: "abc"`. */
-function rowOf(where: string | undefined, firstRowLine: number): string | undefined {
+function rowOf(where: string | undefined, firstRowLine: number | undefined): string | undefined {
 	const line = /^COPY .*?, \D*(\d+)/.exec(where ?? '')?.[1];
 	if (line === undefined) return undefined;
+	if (firstRowLine === undefined) return `row ${line}`;
 	return `row ${line} (line ${firstRowLine + Number(line) - 1} of the script)`;
 }
 

@@ -19,6 +19,11 @@ export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
 	only?: EntrySelection;
 	/** Collect statistics for the query planner afterwards. */
 	analyze?: boolean;
+	/**
+	 * How many connections load tables and build indexes and constraints at the same time; 1 unless given. For a new database
+	 * and a swap, where nobody sees what is unfinished; into an existing database the restore is one transaction, so one connection.
+	 */
+	parallelConnections?: number;
 	/** How long to wait for a lock that another session holds, in ms; 60,000 unless given, 0 for ever. */
 	lockTimeoutMs?: number;
 }

@@ -4,7 +4,10 @@ import type { EngineContext } from '../../engine';
 import type { LifeboatError } from '../../../errors';
 import { wireOf } from '../connection';
 
+import { buildStatement, mayWaitForBuilds } from './build-statement';
+import { CreatedTables } from './created-tables';
 import { serverErrorOf, statementError, type FailedStatement, type RestoreSetting } from './errors';
+import { ParallelBuild, type Connections } from './parallel-build';
 import type { LoadedRows } from './row-counts';
 import { RestoreRules, summarize, type RuleOptions } from './rules';
 import type { SqlLexer, SqlStatement } from './sql-lexer';
@@ -23,14 +26,31 @@ const BATCH_BYTES = 65_536;
 const BATCH_STATEMENTS = 500;
 const MOST_WARNINGS = 50;
 
+/** Statements after which the rows in the tables are those that COPY and INSERT have counted. */
+const keepsRowCounts = new Set(
+	'CREATE ALTER COMMENT GRANT REVOKE SECURITY REFRESH ANALYZE SET RESET COPY INSERT DROP'.split(' '),
+);
+
 /** What a DROP answers whose object is not there: table, object, function, schema, column. */
 const missingObject = /^(42P01|42704|42883|3F000|42703)$/;
+
+/** Where a script comes from. */
+export interface Script {
+	lexer: SqlLexer;
+	/** The rows of the COPY statement that was read last, where they don't follow it in the script. */
+	takeRows?: () => AsyncIterable<Buffer> | undefined;
+	/** Lines of the script mean something to the reader of an error. */
+	hasLines?: boolean;
+}
 
 /**
  * Runs a script in the transaction that a client is in.
  *
  * The script is read on while the server works: one batch of statements is under way while the next one is read. Where
  * a statement may change how the script is to be read, reading waits for it.
+ *
+ * With further connections it commits before indexes and constraints are built, which those share: only for a database
+ * that nobody uses yet.
  */
 export class ScriptRunner {
 	private readonly result: ScriptResult = { statements: 0, warnings: [] };
@@ -48,38 +68,57 @@ export class ScriptRunner {
 	/** The step that progress reports name. */
 	private step = 'reading the script';
 
+	private script!: Script;
+
+	private readonly created = new CreatedTables();
+
+	private readonly builds: ParallelBuild | undefined;
+
+	private inTransaction = true;
+
+	/** Something ran that may have changed rows in ways that nobody counted. */
+	rowsMayDiffer = false;
+
 	constructor(
 		private readonly client: Client,
-		private readonly lexer: SqlLexer,
 		private readonly loaded: LoadedRows,
 		private readonly setting: RestoreSetting,
-		options: RuleOptions & {
+		private readonly options: RuleOptions & {
 			serverSettings: ReadonlySet<string>;
 			tablesTotal?: number;
 			bytesRead?: () => number;
+			connections?: Connections | undefined;
 		},
 		private readonly context: EngineContext,
 	) {
 		this.rules = new RestoreRules(options, setting.database, options.serverSettings);
-		this.tablesTotal = options.tablesTotal;
-		this.bytesRead = options.bytesRead ?? (() => lexer.position);
+		if (options.connections) {
+			this.builds = new ParallelBuild(
+				options.connections,
+				async (worker, statement) => this.buildOn(worker, statement),
+				(table) => this.loaded.bytesOf(table),
+			);
+		}
+		wireOf(client).on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+			this.parameters.set(message.parameterName, message.parameterValue);
+		});
 	}
 
-	private readonly tablesTotal: number | undefined;
+	private get lexer(): SqlLexer {
+		return this.script.lexer;
+	}
 
-	private readonly bytesRead: () => number;
-
-	/** @throws LifeboatError at the first statement that fails. The transaction is then to be rolled back. */
-	async run(): Promise<ScriptResult> {
+	/**
+	 * Runs a script, or the next part of one.
+	 *
+	 * @returns what was done since the first part. @throws LifeboatError at the first statement that fails. The transaction
+	 * is then to be rolled back.
+	 */
+	async run(script: Script): Promise<ScriptResult> {
+		this.script = script;
 		const noteNotice = (notice: { code?: string | undefined; message?: string | undefined }) =>
 			this.noteNotice(notice);
 		this.client.on('notice', noteNotice);
-		wireOf(this.client).on(
-			'parameterStatus',
-			(message: { parameterName: string; parameterValue: string }) => {
-				this.parameters.set(message.parameterName, message.parameterValue);
-			},
-		);
 		try {
 			for (;;) {
 				const item = await this.lexer.next();
@@ -90,6 +129,7 @@ export class ScriptRunner {
 				} else await this.statement(item);
 				this.context.signal?.throwIfAborted();
 			}
+			await this.finishBuilds();
 			await this.flush();
 			await this.settle();
 		} catch (error) {
@@ -102,6 +142,65 @@ export class ScriptRunner {
 		return this.result;
 	}
 
+	/** Makes visible to other connections what was done so far. */
+	async commit(): Promise<void> {
+		await this.flush();
+		await this.settle();
+		if (!this.inTransaction) return;
+		await runRaw(this.client, [Buffer.from('COMMIT')]);
+		this.inTransaction = false;
+		this.created.forget();
+	}
+
+	async begin(): Promise<void> {
+		if (this.inTransaction) return;
+		await runRaw(this.client, [Buffer.from('BEGIN')]);
+		this.inTransaction = true;
+	}
+
+	/** The error to throw for a statement that another connection has run. */
+	failureOf(error: unknown, statement: FailedStatement): unknown {
+		return error instanceof BatchError ? this.failure(error, statement) : error;
+	}
+
+	/** Hands over what builds indexes or constraints. @returns false for other statements, before which all that is built is done. */
+	private async build(statement: SqlStatement): Promise<boolean> {
+		const { builds } = this;
+		if (!builds) return false;
+		const build = buildStatement(statement);
+		if (!build) {
+			if (builds.kind !== undefined && mayWaitForBuilds(statement)) {
+				builds.postpone(statement);
+				return true;
+			}
+			await this.finishBuilds();
+			return false;
+		}
+		if (builds.kind !== undefined && builds.kind !== build.kind) await this.finishBuilds();
+		await this.commit();
+		this.step = 'building indexes and constraints';
+		this.report();
+		builds.add(statement, build);
+		return true;
+	}
+
+	private async finishBuilds(): Promise<void> {
+		if (!this.builds) return;
+		const postponed = await this.builds.drain();
+		await this.begin();
+		for (const statement of postponed) this.batch.push(statement);
+		if (postponed.length > 0) await this.flush();
+	}
+
+	private async buildOn(worker: Client, statement: SqlStatement): Promise<void> {
+		try {
+			await runRaw(worker, [statement.sql]);
+			this.result.statements += 1;
+		} catch (error) {
+			throw this.failure(error, statement);
+		}
+	}
+
 	private async statement(statement: SqlStatement): Promise<void> {
 		const decision = this.rules.decide(statement);
 		if (decision.action === 'skip') {
@@ -109,6 +208,13 @@ export class ScriptRunner {
 			return;
 		}
 		const decided = { ...statement, sql: decision.sql };
+		if (!keepsRowCounts.has(statement.head[0] ?? '') && !isSetval(statement)) this.rowsMayDiffer = true;
+		// What fires when rows are loaded may do anything.
+		if (/^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?(?:TRIGGER|RULE|EVENT)/.test(statement.head.join(' ')))
+			this.hasTriggers = true;
+		if (decision.action !== 'run') await this.finishBuilds();
+		else if (await this.build(decided)) return;
+		this.created.note(decided.sql, decided.head);
 		switch (decision.action) {
 			case 'run':
 				this.batch.push(decided);
@@ -121,6 +227,7 @@ export class ScriptRunner {
 			case 'drop':
 				return await this.alone(() => this.drop(decided));
 			case 'alone':
+				if (setsSession(decided)) this.options.connections?.remember(decided.sql);
 				return await this.alone(() => this.runBatch([decided]));
 		}
 	}
@@ -190,19 +297,32 @@ export class ScriptRunner {
 		await this.flush();
 		await this.settle();
 		const table = nameAt(tokensOf(statement.sql, 8), 1);
-		const firstRowLine = this.lexer.nextLine;
+		if (this.hasTriggers) this.rowsMayDiffer = true;
+		const { takeRows, hasLines = true } = this.script;
+		const firstRowLine = hasLines ? this.lexer.nextLine : undefined;
 		this.step = table
 			? `rows of ${table.schema === undefined ? '' : `${table.schema}.`}${table.name}`
 			: 'rows';
 		this.report();
 		try {
-			const rows = await copyRaw(this.client, statement.sql, this.lexer.copyData(), () => this.report());
-			if (table) this.loaded.add(table.schema, table.name, rows);
+			let bytes = 0;
+			const rows = await copyRaw(
+				this.client,
+				this.created.freeze(statement.sql, table),
+				takeRows?.() ?? this.lexer.copyData(),
+				(count) => {
+					bytes += count;
+					this.report();
+				},
+			);
+			if (table) this.loaded.add(table.schema, table.name, rows, bytes);
 			this.result.statements += 1;
 		} catch (error) {
-			throw error instanceof BatchError ? this.failure(error, { ...statement, firstRowLine }) : error;
+			throw this.failureOf(error, { ...statement, firstRowLine });
 		}
 	}
+
+	private hasTriggers = false;
 
 	private failure(error: unknown, statement: FailedStatement): LifeboatError {
 		const dumpedFrom = this.lexer.comments.serverVersion;
@@ -215,11 +335,12 @@ export class ScriptRunner {
 	}
 
 	private report(): void {
+		const { tablesTotal, bytesRead } = this.options;
 		this.context.onProgress?.({
 			step: this.step,
-			bytes: this.bytesRead(),
+			bytes: bytesRead?.() ?? this.lexer.position,
 			tablesDone: this.loaded.tables,
-			...(this.tablesTotal === undefined ? {} : { tablesTotal: this.tablesTotal }),
+			...(tablesTotal === undefined ? {} : { tablesTotal }),
 		});
 	}
 
@@ -234,6 +355,19 @@ export class ScriptRunner {
 		if (warnings.length < MOST_WARNINGS && !warnings.includes(text)) warnings.push(text);
 		else if (warnings.length === MOST_WARNINGS) warnings.push('There were more warnings');
 	}
+}
+
+/** Whether a statement changes what those behind it mean, on every connection. */
+function setsSession({ sql, head }: SqlStatement): boolean {
+	return (
+		head[0] === 'SET' ||
+		head[0] === 'RESET' ||
+		/^SELECT pg_catalog\.set_config\(/.test(sql.toString('latin1', 0, 40))
+	);
+}
+
+function isSetval({ sql }: SqlStatement): boolean {
+	return /^SELECT pg_catalog\.(?:setval|set_config|lo_\w+|lowrite)\(/.test(sql.toString('latin1', 0, 60));
 }
 
 /** Which statement of a batch failed: behind those completed, or, if none could be parsed, the one at the error's position. */

@@ -8,16 +8,20 @@ import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
-import { archiveScript } from './archive-script';
+import { ArchiveSource, type ScriptPart } from './archive-script';
+import { loadTables, tablesToLoad, type LoadTables } from './archive-tables';
 import { detectFormat } from './content-format';
-import { restoreError, type RestoreSetting } from './errors';
+import { restoreError } from './errors';
 import { inspectContents, type DatabaseContents } from './inspect';
-import { ScriptRunner } from './plain-sql';
+import { Connections } from './parallel-build';
+import { ScriptRunner, type ScriptResult } from './plain-sql';
 import type { PostgresRestoreOptions } from './options';
 import { LoadedRows } from './row-counts';
+import { prepareSession } from './session';
 import { SqlLexer } from './sql-lexer';
 import { fillAndSwap, fillNewDatabase } from './target';
 import { assertWhole, beginRestore, checkLoaded, commitRestore, rollBackRestore } from './transaction';
+import { runRaw } from './wire';
 
 export type { PostgresRestoreOptions } from './options';
 
@@ -73,7 +77,7 @@ async function restoreInto(
 		applicationName: 'lifeboat restore',
 	});
 	try {
-		return await restoreOver(client, connection.database, open, options, context);
+		return await restoreOver(client, connection, open, options, context);
 	} finally {
 		await client.end();
 	}
@@ -99,24 +103,29 @@ export async function inspectDatabase(
 
 async function restoreOver(
 	client: Client,
-	database: string,
+	connection: PostgresConnection,
 	open: (signal?: AbortSignal) => Promise<Readable>,
 	options: PostgresRestoreOptions,
 	context: EngineContext,
 ): Promise<RestoreReport> {
+	const { database } = connection;
 	const doing = `restoring database ${database}`;
 	const source = await open(context.signal);
 	// Whoever reads the source is told; while nobody does, its failure must not end the process.
 	source.on('error', () => undefined);
 	const stopReading = () => source.destroy(asError(context.signal?.reason));
 	context.signal?.addEventListener('abort', stopReading, { once: true });
+	const parallel =
+		options.target && options.target.kind !== 'existing' ? (options.parallelConnections ?? 1) : 1;
 	let archive: ArchiveReader | undefined;
+	let connections: Connections | undefined;
 	try {
-		const { serverSettings, warnings } = await beginRestore(client, database, options).catch(
+		const begun = await beginRestore(client, database, { ...options, parallelConnections: parallel }).catch(
 			(error: unknown) => {
 				throw restoreError(error, doing);
 			},
 		);
+		const { serverSettings } = begun;
 		const { format, bytes } = await detectFormat(source);
 		if (options.only && format !== 'pg-custom') {
 			throw new LifeboatError('INVALID_OPTION', 'Parts to restore were chosen, but the backup is plain SQL', {
@@ -124,31 +133,42 @@ async function restoreOver(
 			});
 		}
 		archive = format === 'pg-custom' ? await readArchive(bytes) : undefined;
-		const reader = archive;
-		const setting: RestoreSetting = { database, serverVersion: serverSettings.get('server_version') ?? '' };
-		const lexer = new SqlLexer(reader ? archiveScript(reader, options.only) : bytes);
+		if (parallel > 1) connections = connectionsFor(connection, parallel, options, context);
 		const loaded = new LoadedRows();
 		const { expectedTables } = options;
+		const from = archive ? new ArchiveSource(archive, options.only) : new SqlLexer(bytes);
 		const runner = new ScriptRunner(
 			client,
-			lexer,
 			loaded,
-			setting,
+			{ database, serverVersion: serverSettings.get('server_version') ?? '' },
 			{
 				...options,
 				serverSettings: new Set(serverSettings.keys()),
 				...(expectedTables && { tablesTotal: expectedTables.length }),
-				bytesRead: () => reader?.position ?? lexer.position,
+				bytesRead: () => from.position,
+				connections,
 			},
 			context,
 		);
-		const script = await runner.run();
-		assertWhole(lexer);
+		const script =
+			from instanceof ArchiveSource
+				? await runArchive(runner, from, {
+						open: async () => open(context.signal),
+						connections,
+						loaded,
+						context,
+					})
+				: await runner.run({ lexer: from });
+		if (from instanceof SqlLexer) assertWhole(from);
 		try {
-			const tables = await checkLoaded(client, database, loaded, options, context);
+			const tables = await checkLoaded(client, database, loaded, options, context, !runner.rowsMayDiffer);
 			await commitRestore(client, database);
-			const all = [...warnings, ...script.warnings, ...(options.analyze ? await analyze(client) : [])];
-			return { database, statements: script.statements, tables, warnings: all };
+			const warnings = [
+				...begun.warnings,
+				...script.warnings,
+				...(options.analyze ? await analyze(client) : []),
+			];
+			return { database, statements: script.statements, tables, warnings };
 		} catch (error) {
 			throw restoreError(error, doing);
 		}
@@ -157,10 +177,60 @@ async function restoreOver(
 		throw error;
 	} finally {
 		context.signal?.removeEventListener('abort', stopReading);
+		await connections?.close();
 		source.destroy();
 		// What ended the reading has been told, or it was read to its end.
 		await archive?.close().catch(() => undefined);
 	}
+}
+
+/** Connections besides the first, into the database that is being filled. */
+function connectionsFor(
+	connection: PostgresConnection,
+	limit: number,
+	{ lockTimeoutMs }: PostgresRestoreOptions,
+	{ signal }: EngineContext,
+): Connections {
+	const open = async () => {
+		const client = await connectPostgres(connection, {
+			...(signal && { signal }),
+			applicationName: 'lifeboat restore',
+		});
+		await prepareSession(client, {
+			connections: limit,
+			...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+		});
+		// The last commit of the restore waits until all before it is on disk.
+		await client.query('SET synchronous_commit = off');
+		return client;
+	};
+	return new Connections(limit, open, runRaw);
+}
+
+/** With several connections, the rows of tables are loaded by those; all else by the first. */
+async function runArchive(
+	runner: ScriptRunner,
+	source: ArchiveSource,
+	job: Omit<LoadTables, 'selected' | 'failureOf' | 'connections'> & { connections: Connections | undefined },
+): Promise<ScriptResult> {
+	const part = (name: ScriptPart, loadedOtherwise?: ReadonlySet<number>) => ({
+		lexer: new SqlLexer(source.script(name, loadedOtherwise)),
+		takeRows: () => source.takeRows(),
+		hasLines: false,
+	});
+	const { connections } = job;
+	const tables = connections ? tablesToLoad(source.selected) : [];
+	if (!connections || tables.length < 2) return await runner.run(part('all'));
+	await runner.run(part('before rows'));
+	await runner.commit();
+	await loadTables(tables, {
+		...job,
+		connections,
+		selected: source.selected,
+		failureOf: (error, statement) => runner.failureOf(error, statement),
+	});
+	await runner.begin();
+	return await runner.run(part('behind', new Set(tables.map(({ dumpId }) => dumpId))));
 }
 
 /** Whether it works or not, the restore is done by now. @returns warnings */

@@ -10,6 +10,7 @@ import { unchanged } from './errors';
 import { inspectContents, summarizeContents } from './inspect';
 import type { PostgresRestoreOptions } from './options';
 import { verifyRowCounts, type LoadedRows } from './row-counts';
+import { prepareSession } from './session';
 import type { SqlLexer } from './sql-lexer';
 
 /** The key of the advisory lock that keeps two restores into one database apart: "lifeboat" in ASCII. */
@@ -21,22 +22,11 @@ export async function beginRestore(
 	database: string,
 	options: PostgresRestoreOptions,
 ): Promise<{ serverSettings: Map<string, string>; warnings: string[] }> {
-	const { rows } = await client.query<{ name: string; setting: string }>(
-		'SELECT name, setting FROM pg_catalog.pg_settings',
-	);
-	const serverSettings = new Map(rows.map(({ name, setting }) => [name, setting]));
-	// What the role or the database may have set would break off a long restore, or change what the script means.
-	const wanted: Record<string, string> = {
-		statement_timeout: '0',
-		idle_in_transaction_session_timeout: '0',
-		transaction_timeout: '0',
-		lock_timeout: String(options.lockTimeoutMs ?? 60_000),
-		client_min_messages: 'warning',
-		standard_conforming_strings: 'on',
-	};
-	for (const [name, value] of Object.entries(wanted)) {
-		if (serverSettings.has(name)) await client.query(`SET ${name} = ${value}`);
-	}
+	const { lockTimeoutMs, parallelConnections } = options;
+	const serverSettings = await prepareSession(client, {
+		...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+		...(parallelConnections !== undefined && { connections: parallelConnections }),
+	});
 	await client.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
 	const lock = await client.query<{ locked: string }>(
 		`SELECT CASE WHEN pg_catalog.pg_try_advisory_xact_lock(${RESTORE_LOCK}) THEN 'yes' ELSE 'no' END AS locked`,
@@ -76,13 +66,18 @@ export function assertWhole({ comments, hasContent }: SqlLexer): void {
 	}
 }
 
-/** Checks what was loaded, free of what the script has set. */
+/**
+ * Checks what was loaded, free of what the script has set.
+ *
+ * @param trustLoaded as `verifyRowCounts` takes it.
+ */
 export async function checkLoaded(
 	client: Client,
 	database: string,
 	loaded: LoadedRows,
 	options: PostgresRestoreOptions,
 	context: EngineContext,
+	trustLoaded = false,
 ): Promise<TableRows[]> {
 	await client.query("SET client_encoding = 'UTF8'");
 	await client.query('SET CONSTRAINTS ALL IMMEDIATE');
@@ -98,9 +93,11 @@ export async function checkLoaded(
 	const compared = options.only
 		? expectedTables.filter(({ schema, name }) => loaded.of(schema, name) !== undefined)
 		: expectedTables;
-	return await verifyRowCounts(client, database, compared, loaded, (done) =>
-		context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
-	);
+	return await verifyRowCounts(client, database, compared, loaded, {
+		trustLoaded,
+		onTable: (done) =>
+			context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
+	});
 }
 
 export async function commitRestore(client: Client, database: string): Promise<void> {

@@ -9,6 +9,9 @@ const COPY_DONE = 0x63;
 const COPY_FAIL = 0x66;
 const largestCopyMessage = 2 ** 20;
 
+/** Rows that wait for the socket: enough for the source to be read on meanwhile. */
+const MOST_WAITING = 2 ** 20;
+
 /** An error of the server, with how many statements of the message had been completed before. */
 export class BatchError extends Error {
 	constructor(
@@ -130,8 +133,8 @@ export async function copyRaw(
 		for await (const chunk of rows) {
 			if (query.settled) break;
 			for (let from = 0; from < chunk.length; from += largestCopyMessage) {
-				if (!sendCopyData(stream, chunk.subarray(from, from + largestCopyMessage)) && !query.settled)
-					await drained(stream, query);
+				const drains = sendCopyData(stream, chunk.subarray(from, from + largestCopyMessage));
+				if (!drains && stream.writableLength > MOST_WAITING && !query.settled) await drained(stream, query);
 			}
 			onBytes?.(chunk.length);
 		}
