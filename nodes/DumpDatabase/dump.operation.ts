@@ -4,7 +4,7 @@ import { produceArtifact } from '../../lib/artifact/produce';
 import { applyEncoding } from '../../lib/artifact/transform';
 import { compressionEncoding, type CompressionName } from '../../lib/compression/compression';
 import { postgresEngine } from '../../lib/databases/postgres';
-import type { PostgresDumpOptions } from '../../lib/databases/postgres/dump';
+import { usualZstdLevel, type PostgresDumpOptions } from '../../lib/databases/postgres/dump';
 import { emitArtifact, type HandOver } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
 import {
@@ -72,7 +72,12 @@ export const description: INodeProperties[] = [
 		default: {},
 		options: [
 			caCertificateOption,
-			compressionLevelOption,
+			{
+				...compressionLevelOption,
+				default: usualZstdLevel,
+				description:
+					'Higher is smaller and slower: 1 to 9 for Gzip (6 unless given), 1 to 19 for Zstandard (1 unless given: rows hardly gain from more)',
+			},
 			{
 				displayName: 'Exclude Rows Of',
 				name: 'excludeTableData',
@@ -219,7 +224,13 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const compressed =
 			compression === 'none' || format === 'custom'
 				? artifact
-				: applyEncoding(artifact, compressionEncoding(compression, options.compressionLevel));
+				: applyEncoding(
+						artifact,
+						compressionEncoding(
+							compression,
+							options.compressionLevel ?? (compression === 'zstd' ? usualZstdLevel : undefined),
+						),
+					);
 		return [await emitArtifact(context, itemIndex, tagged(context, itemIndex, compressed), handOver)];
 	} finally {
 		await reachable.close();

@@ -11,6 +11,7 @@ import { writeArchive } from '../archive/writer';
 import { postgresError } from '../errors';
 
 import { incomplete, type DumpedTable } from './dump-session';
+import { usualZstdLevel } from './options';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
 
 /** Bytes of a large object that are read at once. */
@@ -24,7 +25,8 @@ const largeObjectPiece = 512 * 1024;
  * @throws as `runDump`.
  */
 export async function startArchiveDump(settings: DumpSettings, context: EngineContext): Promise<Production> {
-	const { archiveCompression: compression = 'gzip', archiveLevel: level } = settings.options;
+	const { archiveCompression: compression = 'gzip', archiveLevel } = settings.options;
+	const level = archiveLevel ?? (compression === 'zstd' ? usualZstdLevel : undefined);
 	return runDump(
 		settings,
 		'later',

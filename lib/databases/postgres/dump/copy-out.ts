@@ -2,12 +2,13 @@ import type { Client, Connection, Submittable } from 'pg';
 
 import type { Wire } from '../connection';
 
+import { LargeReadSocket } from './large-reads';
 import { queryMessage } from './protocol';
 
 /** The size of the pieces that rows are given on in. Fewer, larger pieces leave the thread more time. */
-const pieceSize = 128 * 1024;
+const pieceSize = 512 * 1024;
 /** The server is not listened to while so many bytes wait to be taken. */
-const highWaterMark = 8 * pieceSize;
+const highWaterMark = 2 * pieceSize;
 /** Below it a loop is faster than a call of `copy`. */
 const shortMessage = 40;
 const headLength = 5;
@@ -79,7 +80,8 @@ class CopyOut implements Submittable {
 		const { stream } = this.wire;
 		this.parser = stream.listeners('data')[0] as (data: Buffer) => void;
 		stream.off('data', this.parser);
-		stream.on('data', this.receive);
+		if (stream instanceof LargeReadSocket) stream.borrower = this.receive;
+		else stream.on('data', this.receive);
 		stream.write(this.request);
 	}
 
@@ -147,10 +149,12 @@ class CopyOut implements Submittable {
 		const { wire, parser } = this;
 		if (!wire || !parser) return;
 		this.parser = undefined;
-		wire.stream.off('data', this.receive);
+		if (wire.stream instanceof LargeReadSocket) wire.stream.borrower = undefined;
+		else wire.stream.off('data', this.receive);
 		wire.stream.on('data', parser);
 		wire.stream.resume();
-		if (rest) parser(rest);
+		// A copy, for the parser keeps what is no whole message yet.
+		if (rest) parser(Buffer.from(rest));
 	}
 
 	handleCommandComplete({ text }: { text: string }): void {

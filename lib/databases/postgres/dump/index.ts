@@ -1,2 +1,2 @@
 export { preparePostgresDump } from './prepare';
-export type { PostgresDumpOptions } from './options';
+export { usualZstdLevel, type PostgresDumpOptions } from './options';

@@ -11,6 +11,7 @@ import { postgresError } from '../errors';
 import { DumpSession, incomplete, type RowsPlace } from './dump-session';
 import { dumpError, LockWatch } from './failures';
 import { defaultLockTimeoutMs, pgDumpArguments, type PostgresDumpOptions } from './options';
+import { LargeReadSocket } from './large-reads';
 import { startPgDump } from './pg-dump-thread';
 
 /** What is dumped, and how its text is encoded. */
@@ -52,7 +53,8 @@ export async function runDump(
 	const parameters = new Map<string, string>();
 	const stop = new AbortController();
 	const stopped = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-	const client = await connectPostgres(connection, { signal: stopped, parameters });
+	const createSocket = () => new LargeReadSocket();
+	const client = await connectPostgres(connection, { signal: stopped, parameters, createSocket });
 	const lockTimeoutMs = options.lockTimeoutMs ?? defaultLockTimeoutMs;
 	const timeouts = { lockTimeoutMs, statementTimeoutMs: options.statementTimeoutMs ?? 0 };
 	const session = new DumpSession(client, timeouts, rowsPlace, onProgress);
