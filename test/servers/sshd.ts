@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
+import type { SftpSettings } from '../../lib/storage/sftp/settings';
+
 import { freePort } from './ports';
 
 const exec = promisify(execFile);
@@ -22,11 +24,20 @@ export interface SshServer {
 	readonly hostKeyFingerprint: string;
 	/** A folder of its own that SFTP may fill. */
 	readonly folder: string;
+	/** Settings of a storage in a folder of that one. */
+	storage(folder: string): SftpSettings;
+	/** Runs commands of `sftp`, one a line. */
+	sftp(...commands: string[]): Promise<void>;
 	stop(): Promise<void>;
 }
 
+export interface SshServerOptions {
+	/** Further options of `sftp-server`, such as `-P posix-rename` for one that can't do that. */
+	sftpOptions?: string;
+}
+
 /** Starts sshd (Debian: openssh-server) with host keys and configuration of its own; TCP forwarding and SFTP are on. */
-export async function startSshd(): Promise<SshServer> {
+export async function startSshd(options: SshServerOptions = {}): Promise<SshServer> {
 	const root = await mkdtemp(join(tmpdir(), 'lifeboat-sshd-'));
 	await chmod(root, 0o755);
 	const path = (name: string) => join(root, name);
@@ -47,7 +58,7 @@ export async function startSshd(): Promise<SshServer> {
 			KbdInteractiveAuthentication: 'no',
 		},
 		...{ AllowTcpForwarding: 'yes', UseDNS: 'no', MaxStartups: '100:30:200', MaxSessions: 100 },
-		Subsystem: `sftp internal-sftp -d ${path('files')}`,
+		Subsystem: `sftp internal-sftp -d ${path('files')} ${options.sftpOptions ?? ''}`,
 	};
 	await writeFile(
 		path('config'),
@@ -66,10 +77,22 @@ export async function startSshd(): Promise<SshServer> {
 		if (server.exitCode !== null || Date.now() > deadline) throw new Error(`sshd did not start: ${log}`);
 	}
 	const { stdout } = await exec('ssh-keygen', ['-l', '-f', path('host.pub')]);
-	return {
-		...{ host: '127.0.0.1', port, user: userInfo().username, folder: path('files') },
-		privateKey: await readFile(path('client'), 'utf8'),
+	const access = {
+		...{ host: '127.0.0.1' as const, port, privateKey: await readFile(path('client'), 'utf8') },
 		hostKeyFingerprint: stdout.split(' ')[1]!,
+	};
+	const user = userInfo().username;
+	return {
+		...{ ...access, user, folder: path('files') },
+		async sftp(...commands) {
+			await writeFile(path('batch'), commands.map((line) => `${line}\n`).join(''));
+			await writeFile(path('known_hosts'), `[127.0.0.1]:${port} ${await readFile(path('host.pub'), 'utf8')}`);
+			await exec('sftp', [
+				...['-q', '-b', path('batch'), '-P', String(port), '-i', path('client'), '-o', 'IdentitiesOnly=yes'],
+				...['-F', 'none', '-o', `UserKnownHostsFile=${path('known_hosts')}`, `${user}@127.0.0.1`],
+			]);
+		},
+		storage: (folder) => ({ ...access, username: user, folder }),
 		async stop() {
 			process.off('exit', kill);
 			if (server.exitCode === null) {

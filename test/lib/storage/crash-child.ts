@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { localStorage, type LocalStorageSettings } from '../../../lib/storage/local/local-storage';
 import { s3Storage, type S3Settings } from '../../../lib/storage/s3/s3-storage';
+import { sftpStorage, type SftpSettings } from '../../../lib/storage/sftp/sftp-storage';
+import type { Storage } from '../../../lib/storage/storage';
 
 async function* endless() {
 	for (;;) {
@@ -13,6 +15,13 @@ async function* endless() {
 	}
 }
 
-const [settings, key] = JSON.parse(process.argv[2]!) as [LocalStorageSettings | S3Settings, string];
-const storage = 'bucket' in settings ? s3Storage(settings) : localStorage(settings);
-void storage.put(key, Readable.from(endless()));
+type Settings = LocalStorageSettings | S3Settings | SftpSettings;
+
+function storageOf(settings: Settings): Storage {
+	if ('bucket' in settings) return s3Storage(settings);
+	if ('username' in settings) return sftpStorage(settings);
+	return localStorage(settings);
+}
+
+const [settings, key] = JSON.parse(process.argv[2]!) as [Settings, string];
+void storageOf(settings).put(key, Readable.from(endless()));
