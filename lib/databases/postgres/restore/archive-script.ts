@@ -87,7 +87,7 @@ export class ArchiveSource {
 	/**
 	 * The text. The archive is read to its end with the last part: only there is it certain that it was whole.
 	 *
-	 * @param loaded dumpIds of tables whose rows were loaded otherwise.
+	 * @param loaded dumpIds of tables whose rows were loaded otherwise, by a reader that came to the end of the archive.
 	 * @throws LifeboatError `ARCHIVE_DAMAGED`, or `INVALID_OPTION` where the selection asks for another order than the archive's.
 	 */
 	async *script(
@@ -107,7 +107,12 @@ export class ArchiveSource {
 				yield* this.dataOf(await this.blocks.of(entry), bytes);
 			}
 		}
-		if (part !== 'before rows') await this.blocks.finish();
+		if (part === 'before rows') return;
+		// Whoever has loaded the rows has read to the end.
+		const others = this.selected.some(
+			({ entry, data }) => data && entry.hasData && !loaded.has(entry.dumpId),
+		);
+		if (loaded.size === 0 || others) await this.blocks.finish();
 	}
 
 	/** All that the script sets before anything else. */

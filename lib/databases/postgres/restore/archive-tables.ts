@@ -31,7 +31,11 @@ export function tablesToLoad(selected: readonly SelectedEntry[]): TocEntry[] {
 	);
 }
 
-/** Loads the rows of several tables at a time. The tables must be there, and committed. */
+/**
+ * Loads the rows of several tables at a time, and reads the archive to its end. The tables must be there, and committed.
+ *
+ * @throws LifeboatError `ARCHIVE_DAMAGED`, and what `failureOf` makes of what the server refuses.
+ */
 export async function loadTables(tables: readonly TocEntry[], job: LoadTables): Promise<void> {
 	const waiting = new Set(tables.map(({ dumpId }) => dumpId));
 	const created = new Set(
@@ -49,14 +53,17 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 		for (const signal of signals) signal.addEventListener('abort', end);
 		const archive = await readArchive(source);
 		try {
+			let isLast = false;
 			for await (const block of archive.blocks()) {
 				stop.signal.throwIfAborted();
 				// Blocks are taken in the order of the file, so that none lies behind whoever looks for the next one.
 				if (block.kind === 'table' && waiting.delete(block.entry.dumpId)) {
+					// Who has the last one reads on: only at the end is it certain that the archive is whole.
+					isLast = waiting.size === 0;
 					const encoding = archive.toc.textEncoding === 'utf8' ? 'utf8' : 'latin1';
 					await job.connections.use(async (client) => loadTable(client, block, encoding, created, job));
 				} else await block.skip();
-				if (waiting.size === 0) break;
+				if (waiting.size === 0 && !isLast) break;
 			}
 		} finally {
 			for (const signal of signals) signal.removeEventListener('abort', end);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 
 import { archiveScript } from '../../../../../lib/databases/postgres/restore/archive-script';
@@ -183,7 +184,7 @@ test('what builds is told from what is quick', () => {
 });
 
 test('the script of an archive, rows included, loads with psql', async () => {
-	const reader = await readArchive([dumps.get('c')!]);
+	const reader = await readArchive(Readable.from([dumps.get('c')!]));
 	const parts: Buffer[] = [];
 	for await (const part of archiveScript(reader)) parts.push(part);
 	await createDatabase(server, 'by_psql');
