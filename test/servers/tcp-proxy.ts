@@ -16,13 +16,18 @@ export interface TcpProxyOptions {
 	change?: (data: Buffer) => Buffer;
 	/** Cuts all connections once the server has sent so many bytes. */
 	cutAfter?: number;
+	/**
+	 * Asked before each piece passes, with the bytes that the client and the server have sent over all connections, this piece
+	 * included. `stall` holds up the connection, in both directions, for good.
+	 */
+	fault?: (sent: number, received: number) => 'cut' | 'stall' | undefined;
 }
 
 /** Starts a proxy on a free loopback port. */
 export async function startTcpProxy(targetPort: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
 	const { change = (data) => data, cutAfter = Infinity } = options;
 	const sockets = new Set<Socket>();
-	let received = 0;
+	let [sent, received] = [0, 0];
 	const cut = () => {
 		for (const socket of sockets) socket.destroy();
 	};
@@ -41,13 +46,24 @@ export async function startTcpProxy(targetPort: number, options: TcpProxyOptions
 			});
 			socket.on('drain', () => other.resume());
 		}
+		/** Whether a piece may pass. */
+		const passes = () => {
+			const fault = received > cutAfter ? 'cut' : options.fault?.(sent, received);
+			if (fault === 'cut') cut();
+			if (fault === 'stall') {
+				for (const socket of [client, target])
+					socket.removeAllListeners('data').removeAllListeners('drain').pause();
+			}
+			return fault === undefined;
+		};
 		client.on('data', (data) => {
-			if (!target.write(data)) client.pause();
+			sent += data.length;
+			if (passes() && !target.write(data)) client.pause();
 		});
 		target.on('data', (data) => {
 			received += data.length;
-			if (received > cutAfter) cut();
-			else if (!client.write(change(data))) target.pause();
+			if (!passes()) return;
+			if (!client.write(change(data))) target.pause();
 		});
 	}).listen(0, '127.0.0.1');
 	await once(server, 'listening');

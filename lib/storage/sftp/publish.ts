@@ -59,10 +59,11 @@ export async function publishReplacing({ sessions, temporary, path }: Publicatio
 export async function publishNew(publication: Publication): Promise<void> {
 	const { sessions, temporary, path, key, description } = publication;
 	let asked = 0;
+	let done = false;
 	const linked = await sessions.run(undefined, async (session) => {
 		asked += 1;
 		try {
-			if (!(await session.link(temporary, path))) return false;
+			if (!done && !(await session.link(temporary, path))) return false;
 		} catch (error) {
 			if (statusOf(error) === undefined) throw error;
 			if (await session.lstat(path)) {
@@ -72,6 +73,7 @@ export async function publishNew(publication: Publication): Promise<void> {
 			} else if (!withoutLinks.has(statusOf(error)!)) throw error;
 			else return false;
 		}
+		done = true;
 		await session.remove(temporary);
 		return true;
 	});

@@ -16,16 +16,15 @@ interface Server {
 }
 
 async function openSsh(sftpOptions = ''): Promise<Server> {
-	const { folder, storage, stop } = await startSshd({ sftpOptions });
-	return { folder, settings: storage, stop };
+	const server = await startSshd({ sftpOptions });
+	return { folder: server.folder, settings: (name) => server.storage(name), stop: () => server.stop() };
 }
 
 async function proftpd(): Promise<Server> {
-	const { host, port, user, password, folder, hostKeyFingerprint, stop } = await startProftpd({
-		speaks: 'sftp',
-	});
+	const server = await startProftpd({ speaks: 'sftp' });
+	const { host, port, user, password, folder, hostKeyFingerprint } = server;
 	return {
-		...{ folder, stop },
+		...{ folder, stop: () => server.stop() },
 		settings: (name) => ({ host, port, username: user, password, folder: `/${name}/`, hostKeyFingerprint }),
 	};
 }
