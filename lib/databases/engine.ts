@@ -10,6 +10,10 @@ export interface Progress {
 	bytes?: number;
 	tablesDone?: number;
 	tablesTotal?: number;
+	/** Of all tables, as far as the server has counted them. */
+	estimatedRows?: number;
+	/** Of all tables on the server's disk. */
+	estimatedBytes?: number;
 }
 
 export interface EngineContext {

@@ -12,6 +12,7 @@ import { postgresError } from '../errors';
 
 import { incomplete, type DumpedTable } from './dump-session';
 import { usualZstdLevel } from './options';
+import { sequenceValue } from './sequence-values';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
 
 /** Bytes of a large object that are read at once. */
@@ -93,6 +94,13 @@ async function readSkeleton(dump: RunningDump, database: string): Promise<Skelet
 	}
 	if (next !== dump.session.dumpedTables.length) throw incomplete('pg_dump wrote fewer tables than it read');
 	for (const entry of toc.entries) delete entry.dataOffset;
+	dump.session.sequences = toc.entries
+		.filter(({ desc }) => desc === 'SEQUENCE SET')
+		.map(({ tag, defn }) => {
+			const value = sequenceValue(Buffer.from(defn ?? '', toc.textEncoding).toString('latin1'));
+			if (!value) throw incomplete(`the value of sequence ${tag} was not found`);
+			return value;
+		});
 	return { toc, tables, contents, objects };
 }
 

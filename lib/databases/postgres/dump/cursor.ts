@@ -4,6 +4,9 @@ import { unquoteIdentifier } from '../identifiers';
 const identifier = String.raw`(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)`;
 const identifiers = `NULL|${identifier}(?:, ${identifier})*`;
 
+/** `a.b`, the whole of a text. */
+export const qualifiedIdentifier = new RegExp(`^(${identifier})\\.(${identifier})$`);
+
 const declaration = new RegExp(
 	`^DECLARE _pg_dump_cursor CURSOR FOR SELECT (${identifiers}) FROM ONLY (${identifier})\\.(${identifier})( [^]*)?$`,
 );

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 
-import type { TableRows } from '../../../artifact/manifest';
+import type { SequenceValue, TableRows } from '../../../artifact/manifest';
 import { LifeboatError } from '../../../errors';
 import type { Progress } from '../../engine';
 import { postgresError } from '../errors';
@@ -18,6 +18,7 @@ import {
 	type ServerError,
 } from './protocol';
 import { exchangeRaw } from './raw-exchange';
+import { SequenceScanner } from './sequence-values';
 
 /** A request of pg_dump that the server refused. */
 export interface FailedRequest {
@@ -43,6 +44,8 @@ export interface DumpedTable extends RowCursor {
 	target?: QualifiedName;
 }
 
+type Expected = Required<Pick<Progress, 'tablesTotal' | 'estimatedRows' | 'estimatedBytes'>>;
+
 type Cursor = DumpedTable & {
 	/** `declared`: nothing was fetched. `one row`: pg_dump was given a row and is writing it. `done`: it has got all. */
 	state: 'declared' | 'one row' | 'done';
@@ -62,6 +65,11 @@ export class DumpSession {
 
 	failedRequest: FailedRequest | undefined;
 
+	/** The values that the dump gives them. */
+	sequences: SequenceValue[];
+
+	private readonly scanner = new SequenceScanner();
+
 	/** What pg_dump wrote, not yet given on because it is to be replaced. */
 	private held: Buffer[] = [];
 
@@ -69,12 +77,19 @@ export class DumpSession {
 
 	private tablesRead = 0;
 
+	/** Of rows. */
+	private bytesRead = 0;
+
+	private expected: Expected | undefined;
+
 	constructor(
 		private readonly client: Client,
 		private readonly settings: SessionSettings,
 		private readonly rowsPlace: RowsPlace,
 		private readonly onProgress: (progress: Progress) => void = () => undefined,
-	) {}
+	) {
+		this.sequences = this.scanner.values;
+	}
 
 	/** Rows of the tables, by the table they will be put into. */
 	get tables(): TableRows[] {
@@ -90,7 +105,11 @@ export class DumpSession {
 
 	/** Takes what pg_dump has written, and gives what of it can be given on. */
 	written(bytes: Buffer): Buffer | undefined {
-		if (this.rowsPlace === 'later' || this.cursor?.state !== 'one row') return bytes;
+		if (this.rowsPlace === 'later') return bytes;
+		if (this.cursor?.state !== 'one row') {
+			this.scanner.push(bytes);
+			return bytes;
+		}
 		this.held.push(bytes);
 		return undefined;
 	}
@@ -123,18 +142,17 @@ export class DumpSession {
 	/** The rows of a table in COPY's text format, without an end marker. */
 	async *rowsOf(table: DumpedTable): AsyncGenerator<Buffer> {
 		const step = `rows of ${describe(table)}`;
-		const tablesDone = this.tablesRead;
-		this.onProgress({ step, tablesDone, bytes: 0 });
+		const known = { step, tablesDone: this.tablesRead, ...this.expected };
+		this.onProgress({ ...known, bytes: this.bytesRead });
 		const failed = (error: unknown) => {
 			throw tableError(error, table);
 		};
 		const pieces = copyOut(this.client, table.copyOut);
-		let bytes = 0;
 		let next = await pieces.next().catch(failed);
 		for (; !next.done; next = await pieces.next().catch(failed)) {
-			bytes += next.value.length;
+			this.bytesRead += next.value.length;
 			yield next.value;
-			this.onProgress({ step, tablesDone, bytes });
+			this.onProgress({ ...known, bytes: this.bytesRead });
 		}
 		const rows = next.value;
 		if (rows === undefined || !Number.isSafeInteger(rows)) {
@@ -158,6 +176,19 @@ export class DumpSession {
 		return withPortableAnswers(sql);
 	}
 
+	/** What the tables hold that pg_dump has locked, those whose rows are left out among them. */
+	private async expect(): Promise<Expected> {
+		const { rows } = await this.client.query<Record<'tables' | 'rows' | 'bytes', string>>(
+			`SELECT count(*) AS tables, coalesce(sum(CASE WHEN c.reltuples > 0 THEN c.reltuples ELSE 0 END), 0)::int8 AS rows,
+				coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0) AS bytes
+			FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+			WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.relkind = 'r' AND c.oid >= 16384
+				AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
+		);
+		const { tables, rows: estimate, bytes } = rows[0]!;
+		return { tablesTotal: Number(tables), estimatedRows: Number(estimate), estimatedBytes: Number(bytes) };
+	}
+
 	private async forward(request: Buffer, sql?: string): Promise<Buffer> {
 		const { bytes, error } = await exchangeRaw(this.client, request);
 		if (error) this.failedRequest = { sql, error };
@@ -167,6 +198,7 @@ export class DumpSession {
 	private async declare(sql: string, request: Buffer): Promise<Buffer> {
 		const table = parseCursor(sql);
 		if (!table || this.cursor) throw incomplete('pg_dump asked for rows in an unknown way');
+		this.expected ??= await this.expect();
 		this.cursor = { ...table, state: 'declared', rows: 0 };
 		this.dumpedTables.push(this.cursor);
 		return table.hasNoColumns ? this.forward(request, sql) : commandComplete('DECLARE CURSOR');

@@ -98,7 +98,7 @@ export async function runDump(
 		stream,
 		async finish() {
 			if (!complete) throw incomplete('its end was not reached');
-			return { tables: session.tables };
+			return { tables: session.tables, sequences: session.sequences };
 		},
 	};
 }

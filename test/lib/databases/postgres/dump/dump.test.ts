@@ -5,7 +5,12 @@ import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { databaseOverview, listDatabases, postgresEngine } from '../../../../../lib/databases/postgres';
+import {
+	databaseOverview,
+	listDatabases,
+	postgresEngine,
+	type PostgresDumpOptions,
+} from '../../../../../lib/databases/postgres';
 import type { Progress } from '../../../../../lib/databases/engine';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 import { dumpText, dumpToFile, psql, withClient, withDatabase, withFolder } from '../helpers';
@@ -100,9 +105,46 @@ describe('dump', () => {
 			[...new Set(seen.map(({ step }) => step))],
 			['rows of table log.events', 'rows of table shop.orders'],
 		);
-		assert.equal(seen.at(-1)?.tablesDone, 1);
-		assert.ok(seen.at(-1)!.bytes! > 10_000);
+		const { tablesDone, tablesTotal, estimatedRows, estimatedBytes, bytes } = seen.at(-1)!;
+		assert.deepEqual([tablesDone, tablesTotal, estimatedRows], [1, 2, 1010]);
+		assert.ok(bytes! > 10_000 && estimatedBytes! > 10_000);
 	});
+
+	test('says where the sequences stand, as the dump itself sets them', async () => {
+		await withDatabase(server, async (source) => {
+			await psql(server, source, {
+				sql: `CREATE SCHEMA "o'dd.""x"; CREATE SEQUENCE "o'dd.""x"."Zähler; 1";
+				SELECT setval('"o''dd.""x"."Zähler; 1"', 9223372036854775807);
+				CREATE SEQUENCE down INCREMENT -3 MINVALUE -100 MAXVALUE 100 START -1; SELECT nextval('down'), nextval('down');
+				CREATE SEQUENCE fresh START 5; CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY);
+				CREATE SEQUENCE log_only; INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES`,
+			});
+			const expected = [
+				['o\'dd."x', 'Zähler; 1', '9223372036854775807', true],
+				['public', 'down', '-4', true],
+				['public', 'fresh', '5', false],
+				['public', 'log_only', '1', false],
+				['public', 't_id_seq', '2', true],
+			];
+			for (const options of [{}, { format: 'custom' as const }, { dataOnly: true }]) {
+				const { sequences } = await findings(source, options);
+				assert.deepEqual(
+					sequences!.map(({ schema, name, lastValue, isCalled }) => [schema, name, lastValue, isCalled]),
+					expected,
+				);
+			}
+			assert.deepEqual((await findings(source, { excludeTables: ['log_only', 'f*'] })).sequences!.length, 3);
+			assert.deepEqual((await findings(source, { schemaOnly: true })).sequences, []);
+		});
+	});
+
+	/** What a dump says of itself in its manifest. */
+	async function findings(database: string, options: PostgresDumpOptions) {
+		const dump = await postgresEngine.prepareDump(server.connection(database), options);
+		const production = await dump.start();
+		for await (const chunk of production.stream) assert.ok((chunk as Buffer).length > 0);
+		return production.finish();
+	}
 
 	test('can be started twice', async () => {
 		const dump = await postgresEngine.prepareDump(server.connection(), {});
