@@ -2,6 +2,7 @@ import type { RetentionBackup } from './backup';
 import type { Chains } from './chains';
 import type { PlanOptions, Reason } from './plan-types';
 import { hasKeepRule, type RetentionPolicy } from './policy';
+import { NotedReason } from './reasons';
 import { judge, type Candidate, type Ruling } from './rules';
 import type { ZoneCalendar } from './zone-calendar';
 
@@ -63,7 +64,7 @@ export function evaluateGroup(
 			judged.add(backup);
 			const { keep, drop } = rulings[index]!;
 			if (keep.length > 0) {
-				const noted = note ? keep.map((reason) => ({ ...reason, text: reason.text + note })) : keep;
+				const noted = note ? keep.map((reason) => new NotedReason(reason, note)) : keep;
 				const others = reasons.get(backup)!;
 				reasons.set(backup, others.length > 0 ? [...others, ...noted] : noted);
 			}

@@ -1,13 +1,13 @@
 import type { RetentionBackup } from './backup';
 
-/** Why a backup stays or goes. */
+/** Why a backup stays or goes. Some make their texts only when asked: read the fields, a spread or JSON doesn't see them. */
 export interface Reason {
 	/** The rule or guard: `daily`, `last`, `within`, `minimum`, `pinned`, `future`, `unreadable`, `chain`, `none`, ... */
-	rule: string;
+	readonly rule: string;
 	/** The period it stands for: `2026-11-21`, `2026-W47`. */
-	bucket?: string;
+	readonly bucket?: string | undefined;
 	/** A fragment of a sentence for the operator: `newest of Saturday 21 November 2026 (daily 3 of 30)`. */
-	text: string;
+	readonly text: string;
 }
 
 export interface Decision {

@@ -3,6 +3,7 @@ import { durationInWords, parseDuration } from './duration';
 import { Misses, type Miss } from './misses';
 import type { Reason } from './plan-types';
 import type { RetentionPolicy } from './policy';
+import { DropReason, LastReason, PeriodReason, type PeriodRule } from './reasons';
 import type { Period, ZoneCalendar } from './zone-calendar';
 
 /** A backup in the course of planning. */
@@ -77,7 +78,7 @@ export function judge(
 		if (previous?.day === day && previous.missed === missed) return previous.ruling;
 		let text = dropTexts.get(missed);
 		if (text === undefined) dropTexts.set(missed, (text = misses.inWords(missed)));
-		const drop = { rule: 'none', bucket: calendar.label('day', candidate.local), text };
+		const drop = new DropReason(calendar, candidate.local, text);
 		previous = { day, missed, ruling: { keep: [], drop } };
 		return previous.ruling;
 	});
@@ -135,17 +136,15 @@ function withinRules(
 		const words = durationInWords(duration);
 		const old = misses.make('old', words);
 		const superseded = misses.make('superseded', period);
+		const after = `, within ${words} of the newest backup`;
+		const of: PeriodRule = { name, period, calendar, words: () => after };
 		let last: number | undefined;
 		rules.push(({ at, local }) => {
 			if (at <= start) return old;
 			const bucket = calendar.bucket(period, local);
 			if (bucket === last) return superseded;
 			last = bucket;
-			return {
-				rule: name,
-				bucket: calendar.label(period, local),
-				text: `newest of ${calendar.inWords(period, local)}, within ${words} of the newest backup`,
-			};
+			return new PeriodReason(of, local, 0);
 		});
 	}
 	return rules;
@@ -160,7 +159,7 @@ function lastRules(policy: RetentionPolicy, misses: Misses): Rule[] {
 		() => {
 			if (used === limit) return full;
 			used += 1;
-			return { rule: 'last', text: `number ${used} of the newest${limit > 0 ? ` ${limit}` : ''}` };
+			return new LastReason(used, limit);
 		},
 	];
 }
@@ -172,6 +171,7 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: 
 		const superseded = misses.make('superseded', period);
 		const full = misses.make('full', `${limit} ${name}`);
 		const ofLimit = limit > 0 ? ` of ${limit}` : '';
+		const of: PeriodRule = { name, period, calendar, words: (used) => ` (${name} ${used}${ofLimit})` };
 		let last: number | undefined;
 		let used = 0;
 		const rule: Rule = ({ local }) => {
@@ -180,11 +180,7 @@ function countingRules(policy: RetentionPolicy, calendar: ZoneCalendar, misses: 
 			if (used === limit) return full;
 			last = bucket;
 			used += 1;
-			return {
-				rule: name,
-				bucket: calendar.label(period, local),
-				text: ['newest of ', calendar.inWords(period, local), ' (', name, ' ', used, ofLimit, ')'].join(''),
-			};
+			return new PeriodReason(of, local, used);
 		};
 		return [rule];
 	});
