@@ -1,5 +1,6 @@
 import {
 	NodeConnectionTypes,
+	type IDisplayOptions,
 	type IExecuteFunctions,
 	type INodeExecutionData,
 	type INodeType,
@@ -14,16 +15,24 @@ import * as list from './list.operation';
 import * as options from './options';
 import * as pins from './pin.operation';
 import * as policy from './policy';
+import * as simulation from './simulate.operation';
 
 const operations = {
 	apply: apply.execute,
 	list: list.execute,
 	pin: pins.pin,
+	simulate: simulation.execute,
 	unpin: pins.unpin,
 };
 
 /** These are about what lies in the storage, not about the items that come in: once is enough. */
-const onceForAll = new Set<keyof typeof operations>(['apply', 'list']);
+const onceForAll = new Set<keyof typeof operations>(['apply', 'list', 'simulate']);
+
+/** A simulation needs no storage. */
+const unlessSimulated = <Shown extends { displayOptions?: IDisplayOptions }>(shown: Shown): Shown => ({
+	...shown,
+	displayOptions: { ...shown.displayOptions, hide: { operation: ['simulate'] } },
+});
 
 export class ApplyRetention implements INodeType {
 	description: INodeTypeDescription = {
@@ -39,7 +48,7 @@ export class ApplyRetention implements INodeType {
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
 		outputs: [NodeConnectionTypes.Main],
-		credentials: storageCredentials,
+		credentials: storageCredentials.map(unlessSimulated),
 		hints: [
 			{
 				message: 'Dry run: nothing is deleted. Choose "Delete" under Mode once the result is what you want',
@@ -75,6 +84,12 @@ export class ApplyRetention implements INodeType {
 						description: 'Keep a backup from being deleted, whatever the rules say',
 					},
 					{
+						name: 'Simulate',
+						value: 'simulate',
+						action: 'Simulate a policy',
+						description: 'Tell what a policy would leave after a year, and how large it would be',
+					},
+					{
 						name: 'Unpin',
 						value: 'unpin',
 						action: 'Unpin a backup',
@@ -83,8 +98,9 @@ export class ApplyRetention implements INodeType {
 				],
 				default: 'apply',
 			},
-			...storageProperties,
+			...storageProperties.map(unlessSimulated),
 			...pins.description,
+			...simulation.description,
 			...policy.description,
 			...options.description,
 		],

@@ -2,14 +2,16 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 
 import { applyPlan, type Deletion } from '../../lib/retention/apply';
 import { labelOf } from '../../lib/retention/describe-group';
-import { planRetention, type Decision, type RetentionPlan } from '../../lib/retention/plan';
+import { calendarSvg } from '../../lib/retention/calendar/calendar-svg';
+import { planRetention, type Decision, type PlanGroup, type RetentionPlan } from '../../lib/retention/plan';
 import { shortfallOf } from '../../lib/retention/shortfall';
 import { deleteBackup } from '../../lib/storage/backups';
 import { presentable } from '../shared/errors';
 import { cancelSignal } from '../shared/run';
 import { storageFor } from '../shared/storage';
 
-import { planOptionsOf, returnsJobs } from './options';
+import { attachCalendar } from './calendar';
+import { planOptionsOf, returnsJobs, wantsCalendar } from './options';
 import { policyOf } from './policy';
 import { describeDecision, describeGroup, summaryOf, type Results } from './report';
 import { hint, readBackups } from './stored';
@@ -22,12 +24,13 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	const policy = policyOf(context, itemIndex);
 	const signal = cancelSignal(context);
 	const dryRun = context.getNodeParameter('mode', itemIndex) !== 'delete';
+	const now = new Date();
 	const storage = await storageFor(context, itemIndex);
 	try {
 		const { backups } = await readBackups(context, itemIndex, storage);
 		const plan = planRetention(backups, policy, {
 			...planOptionsOf(context, itemIndex),
-			now: new Date(),
+			now,
 		});
 		const results = new Map<Decision, Deletion>();
 		if (!dryRun) {
@@ -48,10 +51,29 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 			const [error, details] = [shortfall.message, shortfall.hint ?? ''].map(presentable);
 			items.push({ error, details } as IDataObject);
 		}
-		return items.map((json) => ({ json, pairedItem: { item: itemIndex } }));
+		const output = items.map((json): INodeExecutionData => ({ json, pairedItem: { item: itemIndex } }));
+		if (wantsCalendar(context, itemIndex)) {
+			const title = dryRun ? 'What retention would delete' : 'What retention deleted';
+			const zone = policy.zone;
+			await attachCalendar(context, output, calendarSvg(asDone(plan.groups, results), { title, zone, now }));
+		}
+		return output;
 	} finally {
 		await storage.close();
 	}
+}
+
+/** The decisions as they came out: what could not be deleted is still there. */
+function asDone(groups: readonly PlanGroup[], results: Results): PlanGroup[] {
+	if (results.size === 0) return [...groups];
+	return groups.map((group) => ({
+		...group,
+		decisions: group.decisions.map((decision) =>
+			decision.action === 'delete' && results.get(decision)?.deleted !== true
+				? { ...decision, action: 'keep' as const }
+				: decision,
+		),
+	}));
 }
 
 function tell(context: IExecuteFunctions, plan: RetentionPlan, results: Results, dryRun: boolean): void {

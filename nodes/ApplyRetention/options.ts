@@ -30,6 +30,15 @@ export const description: INodeProperties[] = [
 		displayOptions: { show: { operation: ['apply', 'list', 'simulate'] } },
 		options: [
 			{
+				displayName: 'Calendar',
+				name: 'calendar',
+				type: 'boolean',
+				default: true,
+				description:
+					'Whether to add a picture to the first item, in the binary field calendar: a square a day, and what stays and goes',
+				displayOptions: show('apply', 'simulate'),
+			},
+			{
 				displayName: 'Expect a Backup Every',
 				name: 'expectedEvery',
 				type: 'string',
@@ -93,6 +102,7 @@ export const description: INodeProperties[] = [
 ];
 
 interface Options {
+	calendar?: boolean;
 	countOnlyProven?: boolean;
 	expectedEvery?: string;
 	groupBy?: Array<'name' | 'kind'>;
@@ -108,6 +118,12 @@ export const expectedEveryOf = (context: IExecuteFunctions, itemIndex: number): 
 
 export const groupByOf = (context: IExecuteFunctions, itemIndex: number): Array<'name' | 'kind'> =>
 	optionsOf(context, itemIndex).groupBy ?? ['name', 'kind'];
+
+/** In a dry run people look at it; a run that nobody watches makes it only when it is asked for. */
+export function wantsCalendar(context: IExecuteFunctions, itemIndex: number): boolean {
+	const byDefault = context.getNodeParameter('mode', itemIndex, 'dryRun') !== 'delete';
+	return optionsOf(context, itemIndex).calendar ?? byDefault;
+}
 
 /** Whether the items are to be about jobs, not about single backups. */
 export const returnsJobs = (context: IExecuteFunctions, itemIndex: number): boolean =>

@@ -1,6 +1,7 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { Deletion } from '../../lib/retention/apply';
+import { bytesInWords } from '../../lib/retention/bytes';
 import type { Decision, PlanGroup, RetentionPlan } from '../../lib/retention/plan';
 
 /** What became of each backup; without results it is a dry run. */
@@ -66,16 +67,8 @@ export function summaryOf(plan: RetentionPlan, results: Results, dryRun: boolean
 	const { next } = plan;
 	return [
 		dryRun
-			? `Would delete ${toDelete} of ${decisions.length} backups and free ${inBytes(freedBytes)}; ${kept} (${inBytes(keptBytes)}) stay`
-			: `Deleted ${deleted} of ${decisions.length} backups and freed ${inBytes(freedBytes)}; ${kept} (${inBytes(keptBytes)}) stay`,
+			? `Would delete ${toDelete} of ${decisions.length} backups and free ${bytesInWords(freedBytes)}; ${kept} (${bytesInWords(keptBytes)}) stay`
+			: `Deleted ${deleted} of ${decisions.length} backups and freed ${bytesInWords(freedBytes)}; ${kept} (${bytesInWords(keptBytes)}) stay`,
 		...(next ? [`Next to go is ${next.key}, about ${next.at.slice(0, 16)}Z, ${next.text}`] : []),
 	].join('. ');
-}
-
-const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'];
-
-/** A number of bytes with three digits, as disks are sold: `1.25 GB`. */
-export function inBytes(bytes: number): string {
-	const power = Math.min(UNITS.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
-	return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]!}`;
 }

@@ -7,7 +7,7 @@ import { localStorage } from '../../lib/storage/local/local-storage';
 import { pinKey, readBackup, writeProof } from '../../lib/storage/backups';
 import { putBackup } from '../lib/retention/stored-backups';
 
-import { runWorkflow } from './engine';
+import { readBinary, runWorkflow } from './engine';
 import { temporaryFolder } from './fixtures';
 import type { TestNode } from './test-workflow';
 
@@ -262,5 +262,47 @@ describe('Apply Retention, through the real engine', () => {
 				.find((item) => item.key === key)?.rules;
 		assert.deepEqual(await reason(['v4,release']), ['tag']);
 		assert.notDeepEqual(await reason(['v4,beta']), ['tag']);
+	});
+
+	test('a dry run shows a calendar, a run that deletes only when asked', async () => {
+		const dry = (await run({ policy: 'custom', rules: { keepLast: 2 } })).assertSuccess();
+		const [first, ...others] = dry.node('applyRetention').items;
+		assert.ok(others.every(({ binary }) => binary === undefined));
+		const { calendar } = first!.binary!;
+		assert.deepEqual([calendar?.fileName, calendar?.mimeType], ['calendar.svg', 'image/svg+xml']);
+		const svg = (await readBinary(calendar!)).toString();
+		assert.match(svg, /^<svg .*What retention would delete.*2 kept \(42 bytes\), 2 deleted.*<\/svg>\n$/s);
+		const off = await run({ policy: 'custom', rules: { keepLast: 2 }, options: { calendar: false } });
+		assert.equal(off.node('applyRetention').items[0]?.binary, undefined);
+
+		const silent = (await run(keepLast(3))).assertSuccess();
+		assert.equal(silent.node('applyRetention').items[0]?.binary, undefined);
+		const asked = (await run(keepLast(2, { options: { calendar: true } }))).assertSuccess();
+		const done = asked.node('applyRetention').items[0]!.binary!.calendar!;
+		assert.match(
+			(await readBinary(done)).toString(),
+			/What retention deleted.*2 kept \(42 bytes\), 1 deleted/s,
+		);
+	});
+
+	test('Simulate tells what a policy leaves, without any storage', async () => {
+		const result = await runWorkflow({
+			nodes: [
+				{
+					type: 'applyRetention',
+					parameters: {
+						...{ operation: 'simulate', policy: 'sevenDaily', every: '6h', duration: '1y' },
+						...{ sizeGb: 2, growth: 0 },
+					},
+				},
+			],
+		});
+		const [item] = result.assertSuccess().json('applyRetention');
+		assert.deepEqual([item?.backups, item?.bytes, item?.rules], [7, 14e9, { daily: 7 }]);
+		assert.match(
+			item?.text as string,
+			/^With one backup every 6 hours, after 1 year there are 7 backups of 14 GB/,
+		);
+		assert.ok(result.node('applyRetention').items[0]?.binary?.calendar);
 	});
 });
