@@ -26,7 +26,7 @@ export interface HeaderReader {
 }
 
 /** A transform that works in slices, so that a huge write doesn't hold up everything else in the process. */
-abstract class SlicedTransform extends Transform {
+export abstract class SlicedTransform extends Transform {
 	protected release(parts: readonly Buffer[]): void {
 		for (const part of parts) this.push(part);
 	}

@@ -6,6 +6,8 @@ import { LifeboatError } from '../errors';
 
 import { aesGcm } from './aes-gcm/aes-gcm';
 import { age } from './age/age';
+import type { OpenPgpKeys } from './openpgp/keys';
+import { openpgp } from './openpgp/openpgp';
 
 export { createAgeIdentity } from './age/keys';
 
@@ -18,10 +20,12 @@ export interface EncryptionKeys {
 	passphrase?: string;
 	/** Passphrases of older backups: they open, and never encrypt. */
 	earlierPassphrases?: readonly string[];
+	/** Keys for the format of that name, which has kinds of its own. */
+	openpgp?: OpenPgpKeys;
 }
 
 /** Keys that encrypt. */
-export type EncryptionTargets = Pick<EncryptionKeys, 'recipients' | 'passphrase'>;
+export type EncryptionTargets = Pick<EncryptionKeys, 'recipients' | 'passphrase' | 'openpgp'>;
 
 /** The name of an encryption format. */
 export type EncryptionName = EncryptionTransformation['format'];
@@ -42,7 +46,7 @@ export interface EncryptionFormat {
 	decryptor(transformation: EncryptionTransformation, keys: EncryptionKeys): Promise<Duplex>;
 }
 
-const formats: readonly EncryptionFormat[] = [age, aesGcm];
+const formats: readonly EncryptionFormat[] = [age, aesGcm, openpgp];
 
 /**
  * The step that encrypts. Keys are checked here, before any data flows.
