@@ -27,8 +27,9 @@ export class Upload implements INodeType {
 		group: ['output'],
 		version: [1],
 		subtitle:
-			'={{ $parameter["operation"] }}: {{ $parameter["storage"] === "local" ? $parameter["folder"] : $parameter["bucket"] }}',
-		description: 'Store backups in a folder or an S3 bucket, proven whole, or get them back',
+			'={{ $parameter["operation"] }}: {{ $parameter["bucket"] || $parameter["folder"] || $parameter["storage"] }}',
+		description:
+			'Store backups in a folder, an S3 bucket or on another server, proven whole, or get them back',
 		defaults: { name: 'Upload' },
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],

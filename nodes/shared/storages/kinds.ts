@@ -1,6 +1,7 @@
 import { local } from './local';
 import { aws, s3 } from './s3';
+import { sftp } from './sftp';
 import type { StorageKind } from './storage-kind';
 
 /** Every storage that the nodes offer, in the order of their names. */
-export const storageKinds: readonly StorageKind[] = [aws, local, s3];
+export const storageKinds: readonly StorageKind[] = [aws, local, s3, sftp];
