@@ -3,6 +3,7 @@ export { copyBackup, type CopyBackupResult } from './backups/copy';
 export { deleteBackup } from './backups/delete';
 export { deleteChosenBackup } from './backups/delete-chosen';
 export { backupById } from './backups/find';
+export { keyPlaceholders, planKey, storeNumbered, type KeyContext } from './backups/key-template';
 export { listBackups, listForeignFiles, type ListBackupsOptions } from './backups/list';
 export type { Marks, Pin, Proof } from './backups/marks';
 export { proveObject, type StorageProof } from './backups/prove';

@@ -10,6 +10,8 @@ export interface StoredObject {
 	modifiedAt: Date;
 	/** Another one means that the key was written again. Only to be compared; not every storage knows it. */
 	version?: string;
+	/** Of what was just put: with which checksums the service itself compared what it received, where it did. `SHA-256 of each part`. */
+	receivedChecksum?: string;
 }
 
 /** What an upload left that was not finished: nothing that counts as stored. It may still be under way. */
@@ -30,6 +32,13 @@ export interface PutOptions {
 	/** What to do when the key exists: fail with `ALREADY_EXISTS` (default) or replace it. */
 	ifExists?: 'fail' | 'replace';
 	contentType?: string;
+	/**
+	 * SHA-256 of the bytes, where another try will send the very same ones: if the transfer breaks, what was sent may be kept, for
+	 * the next try to go on. Whoever gives it proves the whole object afterwards.
+	 */
+	resumable?: { sha256: string };
+	/** Have the service compare what it receives with checksums, where it can (`StoredObject.receivedChecksum`). */
+	checksums?: boolean;
 }
 
 export interface GetOptions {

@@ -1,33 +1,56 @@
 import { pipeline } from 'node:stream/promises';
 
 import { LifeboatError } from '../../errors';
+import { chain } from '../../streams/chain';
 import { DigestStream, sameDigest, type Digest } from '../../streams/digest';
-import type { Storage } from '../storage';
+import { Throttle } from '../../streams/throttle';
+import type { Storage, StoredObject } from '../storage';
 
 /** What was found when a stored object was looked at again. */
 export interface StorageProof extends Digest {
-	/** `read-back`: the whole object was read from the storage and hashed. */
-	method: 'read-back';
+	/**
+	 * `read-back`: the whole object was read from the storage and hashed. `service-checksum`: the service compared what it received with
+	 * checksums that were made of what was sent, and says that it has as many bytes; nothing was read.
+	 */
+	method: 'read-back' | 'service-checksum';
+	/** What the service compared: `SHA-256 of each part`. */
+	checksum?: string;
+}
+
+/** How an object is proven. */
+export interface ProveOptions {
+	proof?: StorageProof['method'];
+	maxBytesPerSecond?: number;
+	signal?: AbortSignal;
 }
 
 /** Reads an object back and hashes it. */
-export async function readBack(storage: Storage, key: string, signal?: AbortSignal): Promise<StorageProof> {
+export async function readBack(
+	storage: Storage,
+	key: string,
+	{ signal, maxBytesPerSecond }: Omit<ProveOptions, 'proof'> = {},
+): Promise<StorageProof> {
 	const digest = new DigestStream();
-	await pipeline(await storage.get(key, { signal }), digest.resume(), { signal });
+	const source = await storage.get(key, { signal });
+	const limited = maxBytesPerSecond === undefined ? source : chain(source, [new Throttle(maxBytesPerSecond)]);
+	await pipeline(limited, digest.resume(), { signal });
 	return { ...digest.digest(), method: 'read-back' };
 }
 
 /**
- * Proves that an object in a storage is what it should be.
+ * Proves that an object which was just stored is what it should be.
  *
+ * @param sent what storing it returned.
  * @throws LifeboatError `PROOF_FAILED` if size or SHA-256 differ, else whatever keeps it from being read.
  */
 export async function proveObject(
 	storage: Storage,
-	key: string,
+	sent: Pick<StoredObject, 'key' | 'receivedChecksum'>,
 	expected: Digest,
-	signal?: AbortSignal,
+	options: ProveOptions = {},
 ): Promise<StorageProof> {
+	const { key, receivedChecksum: checksum } = sent;
+	const { proof: method = 'read-back', signal } = options;
 	const object = await storage.stat(key, signal);
 	if (!object) {
 		throw new LifeboatError(
@@ -38,7 +61,9 @@ export async function proveObject(
 			},
 		);
 	}
-	const proof = await readBack(storage, key, signal);
+	if (method === 'service-checksum' && checksum !== undefined && object.size === expected.size)
+		return { size: expected.size, sha256: expected.sha256, method, checksum };
+	const proof = await readBack(storage, key, options);
 	if (object.size === proof.size && sameDigest(proof, expected)) return proof;
 	throw new LifeboatError(
 		'PROOF_FAILED',

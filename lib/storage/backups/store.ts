@@ -6,6 +6,8 @@ import { restoreCommands } from '../../artifact/restore-commands';
 import { LifeboatError, messageOf } from '../../errors';
 import { chain } from '../../streams/chain';
 import { sameDigest } from '../../streams/digest';
+import { ProgressStream, type Progress } from '../../streams/progress';
+import { Throttle } from '../../streams/throttle';
 import { assertKey, baseName, folderPrefix } from '../keys';
 import type { Storage, StoredObject } from '../storage';
 
@@ -23,14 +25,26 @@ export interface StoreBackupOptions {
 	/** What to do if another backup is there: fail with `ALREADY_EXISTS` (default) or replace it. */
 	ifExists?: 'fail' | 'replace';
 	signal?: AbortSignal;
-	/** How the stored object is proven. Reading it back costs the download of what was uploaded. */
-	proof?: 'read-back';
+	/**
+	 * How the stored object is proven: by reading it back (default), which costs the download of what was uploaded; or by the
+	 * checksums with which the service received it. Where it has none, the object is read back all the same.
+	 */
+	proof?: StorageProof['method'];
+	/** At most so many bytes a second, on average, go to the storage, and come back for the proof. */
+	maxBytesPerSecond?: number;
+	/** Called every 10 s while the object is sent. */
+	onProgress?: (progress: Progress) => void;
 }
+
+/** Milliseconds between two reports of progress. */
+const REPORT_EVERY = 10_000;
 
 export interface StoreBackupResult {
 	key: string;
 	manifest: Manifest;
 	proof: StorageProof;
+	/** Seconds that sending the object took; nothing if it was there already. */
+	sendingSeconds?: number;
 }
 
 /**
@@ -58,7 +72,7 @@ export async function storeBackup(
 	const existing = await findBackup(storage, key, signal);
 	const known = artifact.manifest && named(artifact.manifest, key);
 	if (existing && known) {
-		const proof = await proveExisting(storage, existing, known, signal);
+		const proof = await proveExisting(storage, existing, known, options);
 		if (proof) {
 			const manifest = existing.manifest ?? known;
 			if (existing.problem !== undefined) await writeSidecars(storage, key, manifest, signal);
@@ -68,13 +82,15 @@ export async function storeBackup(
 	if (existing && ifExists === 'fail') throw alreadyExists(storage, existing);
 	if (existing) await assertUnpinned(storage, key, signal);
 
-	const { object, manifest: sent } = await putObject(storage, key, artifact, ifExists, signal);
+	const start = performance.now();
+	const { object, manifest: sent } = await putObject(storage, key, artifact, options);
+	const sendingSeconds = (performance.now() - start) / 1000;
 	const manifest = named(sent, key);
 	try {
 		if (existing) await removeSidecars(storage, key, signal);
-		const proof = await proveObject(storage, key, manifest.stored, signal);
+		const proof = await proveObject(storage, object, manifest.stored, options);
 		await writeSidecars(storage, key, manifest, signal);
-		return { key, manifest, proof };
+		return { key, manifest, proof, sendingSeconds };
 	} catch (error) {
 		throw await undo(storage, object, error, signal);
 	}
@@ -106,13 +122,13 @@ async function proveExisting(
 	storage: Storage,
 	existing: StoredBackup,
 	manifest: Manifest,
-	signal?: AbortSignal,
+	options: StoreBackupOptions,
 ): Promise<StorageProof | undefined> {
 	const { key, size, manifest: there } = existing;
 	if (size !== manifest.stored.size) return undefined;
 	if (there && (there.id !== manifest.id || !sameDigest(there.stored, manifest.stored))) return undefined;
 	try {
-		const proof = await readBack(storage, key, signal);
+		const proof = await readBack(storage, key, options);
 		return sameDigest(proof, manifest.stored) ? proof : undefined;
 	} catch (error) {
 		if (isNotFound(error)) return undefined;
@@ -136,8 +152,7 @@ async function putObject(
 	storage: Storage,
 	key: string,
 	artifact: Artifact,
-	ifExists: 'fail' | 'replace',
-	signal?: AbortSignal,
+	{ ifExists = 'fail', signal, proof, maxBytesPerSecond, onProgress }: StoreBackupOptions,
 ): Promise<{ object: StoredObject; manifest: Manifest }> {
 	const opened = await artifact.open(signal);
 	let manifest: Manifest | undefined;
@@ -154,8 +169,18 @@ async function putObject(
 			);
 		},
 	});
-	const stream = chain(opened.stream, [gate], signal);
-	const object = await storage.put(key, stream, { signal, ifExists, size: artifact.manifest?.stored.size });
+	const size = artifact.manifest?.stored.size;
+	const stages = [
+		...(maxBytesPerSecond === undefined ? [] : [new Throttle(maxBytesPerSecond)]),
+		...(onProgress ? [new ProgressStream({ total: size, every: REPORT_EVERY, onProgress })] : []),
+		gate,
+	];
+	const stream = chain(opened.stream, stages, signal);
+	const known = artifact.manifest?.stored;
+	const object = await storage.put(key, stream, {
+		...{ signal, ifExists, size: known?.size, checksums: proof === 'service-checksum' },
+		...(known && { resumable: { sha256: known.sha256 } }),
+	});
 	if (manifest) return { object, manifest };
 	throw new LifeboatError('INCOMPLETE', `${key} was stored before all of it was read`, {
 		hint: 'Run the node again; if it happens again, report it as a bug',

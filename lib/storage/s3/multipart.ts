@@ -1,13 +1,14 @@
 import {
 	AbortMultipartUploadCommand,
 	CompleteMultipartUploadCommand,
-	CreateMultipartUploadCommand,
 	ListMultipartUploadsCommand,
 	ListPartsCommand,
 	UploadPartCommand,
 	type CompletedPart,
 	type MultipartUpload,
+	type Part,
 } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
@@ -21,8 +22,10 @@ import { persist } from './persist';
 export interface UploadRequest {
 	key: string;
 	contentType: string | undefined;
-	/** Marks the object as coming from this very upload. */
-	metadata: Record<string, string>;
+	/** Goes into the object's metadata: marks it as coming from this very upload. */
+	id: string;
+	/** Have the service compare what it receives with checksums. */
+	checksums: boolean;
 }
 
 /** A multipart upload whose parts are all there. */
@@ -30,11 +33,13 @@ export interface UploadedParts {
 	uploadId: string;
 	size: number;
 	parts: CompletedPart[];
+	/** Whether the service answered each part with the very checksum of what was sent. */
+	confirmed: boolean;
 }
 
 /**
- * Sends a stream in parts, several at once, each from a buffer of its own that is used again: memory is bounded. It is left to the
- * caller to complete or to abort the upload, which `onCreated` tells of.
+ * Sends a stream in parts, several at once, each from a buffer of its own that is used again: memory is bounded. Parts that are there
+ * already, and hold the same bytes, are not sent again. It is left to the caller to complete or to abort the upload.
  *
  * The SDK's own `Upload` isn't used: it can't let parts grow where the size isn't known, on abort it neither ends its requests
  * nor waits for them before it aborts the upload, which so may stay behind, and it can't be taken up again.
@@ -47,23 +52,11 @@ export async function sendParts(
 	reader: PartReader,
 	first: Buffer,
 	sizes: PartSizes,
-	onCreated: (uploadId: string) => void,
+	{ uploadId: UploadId, existing }: { uploadId: string; existing: ReadonlyMap<number, Part> },
 	signal: AbortSignal,
 ): Promise<UploadedParts> {
 	const { Bucket, Key } = { Bucket: target.bucket, Key: request.key };
-	// Not aborted: an upload created after all, but whose id is never seen, could not be aborted itself.
-	const { UploadId } = await target.client.send(
-		new CreateMultipartUploadCommand({
-			...{ Bucket, Key, ContentType: request.contentType, Metadata: request.metadata },
-		}),
-	);
-	if (!UploadId) {
-		throw new LifeboatError('STORAGE_FAILED', `${target.description} did not start a multipart upload`, {
-			hint: 'Check that the endpoint is that of an S3 service',
-		});
-	}
-	onCreated(UploadId);
-
+	let confirmed = true;
 	const parts: CompletedPart[] = [];
 	const inFlight = new Set<Promise<void>>();
 	const free: Buffer[] = [];
@@ -73,12 +66,22 @@ export async function sendParts(
 	let size = 0;
 
 	const send = async (PartNumber: number, Body: Buffer): Promise<void> => {
+		const there = existing.get(PartNumber);
+		const md5 = there || request.checksums ? createHash('md5').update(Body).digest() : undefined;
+		if (there && there.Size === Body.length && isMd5(there.ETag, md5)) {
+			parts.push({ PartNumber, ETag: there.ETag });
+			return;
+		}
 		const { ETag } = await persist(target.patience, stop, () =>
 			target.client.send(
-				new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length }),
+				new UploadPartCommand({
+					...{ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length },
+					...(md5 && { ContentMD5: md5.toString('base64') }),
+				}),
 				{ abortSignal: stop },
 			),
 		);
+		confirmed &&= isMd5(ETag, md5);
 		parts.push({ PartNumber, ETag });
 	};
 
@@ -115,7 +118,12 @@ export async function sendParts(
 		throw cause;
 	}
 	parts.sort((a, b) => a.PartNumber! - b.PartNumber!);
-	return { uploadId: UploadId, size, parts };
+	return { uploadId: UploadId, size, parts, confirmed };
+}
+
+/** Whether an ETag is the MD5 of what was sent. With encryption by keys it never is. */
+export function isMd5(etag: string | undefined, md5: Buffer | undefined): boolean {
+	return md5 !== undefined && etag?.replaceAll('"', '') === md5.toString('hex');
 }
 
 /** A buffer of exactly this capacity; those of another size are let go. */

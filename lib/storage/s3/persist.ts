@@ -27,6 +27,7 @@ export async function persist<Result>(
 	}
 }
 
-function mayPass(error: unknown): boolean {
+/** Whether a later try may succeed. */
+export function mayPass(error: unknown): boolean {
 	return isConnectionError(error) || [429, 500, 502, 503, 504].some((status) => hasStatus(error, status));
 }

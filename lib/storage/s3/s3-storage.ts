@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { HeadBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
@@ -10,10 +10,11 @@ import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } 
 import { s3Target, type S3Target } from './client';
 import { download } from './download';
 import { hasStatus, isMissing, s3Error } from './errors';
-import { abortUpload, listUploads } from './multipart';
 import { SourceFailed } from './parts';
+import { removeObject } from './remove';
 import type { S3Settings } from './settings';
-import { head, upload } from './upload';
+import { listUnfinished, removeUnfinished } from './unfinished';
+import { head, upload, UploadKept } from './upload';
 
 export type { S3Settings } from './settings';
 
@@ -44,7 +45,8 @@ class S3Storage implements Storage {
 			source.destroy();
 			options.signal?.throwIfAborted();
 			if (error instanceof SourceFailed) throw error.cause;
-			throw s3Error(error, `Uploading ${key} to ${this.description}`);
+			const action = `Uploading ${key} to ${this.description}`;
+			throw error instanceof UploadKept ? keptError(error, action) : s3Error(error, action);
 		}
 	}
 
@@ -90,39 +92,33 @@ class S3Storage implements Storage {
 	async delete(key: string, signal?: AbortSignal): Promise<void> {
 		assertKey(key);
 		try {
-			await this.remove(key, signal);
+			await removeObject(this.target, key, signal);
 		} catch (error) {
 			throw s3Error(error, `Deleting ${key} from ${this.description}`);
 		}
 	}
 
 	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
-		let removed = 0;
 		try {
-			for await (const { Key, UploadId, Initiated } of listUploads(this.target, prefix, signal)) {
-				if (!Key || !UploadId || !Initiated || Initiated >= olderThan) continue;
-				await abortUpload(this.target, Key, UploadId);
-				removed += 1;
-			}
-			const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-			for await (const { key, modifiedAt } of this.listAll(folder, signal)) {
-				if (!baseName(key).startsWith(TEMPORARY_PREFIX) || modifiedAt >= olderThan) continue;
-				await this.remove(key, signal);
-				removed += 1;
-			}
+			return await removeUnfinished(this.target, prefix, olderThan, this.temporary(prefix, signal), signal);
 		} catch (error) {
 			throw s3Error(error, `Removing unfinished uploads from ${this.description}`);
 		}
-		return removed;
 	}
 
 	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
 		try {
-			for await (const { Key: key, Initiated } of listUploads(this.target, prefix, signal)) {
-				if (key) yield { key, startedAt: Initiated ?? new Date(0), ours: true };
-			}
+			yield* listUnfinished(this.target, prefix, this.temporary(prefix, signal), signal);
 		} catch (error) {
 			throw s3Error(error, `Listing unfinished uploads in ${this.description}`);
+		}
+	}
+
+	/** The objects that claims and records are. Those of a key lie in its folder, under names of their own. */
+	private async *temporary(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
+		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+		for await (const object of this.listAll(folder, signal)) {
+			if (baseName(object.key).startsWith(TEMPORARY_PREFIX)) yield object;
 		}
 	}
 
@@ -168,16 +164,6 @@ class S3Storage implements Storage {
 		}
 	}
 
-	private async remove(key: string, signal?: AbortSignal): Promise<void> {
-		try {
-			await this.target.client.send(new DeleteObjectCommand({ Bucket: this.target.bucket, Key: key }), {
-				abortSignal: signal,
-			});
-		} catch (error) {
-			if (!isMissing(error)) throw error;
-		}
-	}
-
 	private async assertBucket(signal?: AbortSignal): Promise<void> {
 		if (this.bucketSeen) return;
 		try {
@@ -206,4 +192,13 @@ class S3Storage implements Storage {
 			},
 		);
 	}
+}
+
+function keptError({ cause }: UploadKept, action: string): unknown {
+	const error = s3Error(cause, action);
+	if (!(error instanceof LifeboatError)) return error;
+	return new LifeboatError(error.code, `${error.message}. What was sent so far is kept`, {
+		hint: `Run the node again, as Retry On Fail does: the upload goes on where it stopped. If it isn't, it is removed after a day. ${error.hint ?? ''}`.trim(),
+		cause,
+	});
 }

@@ -1,5 +1,5 @@
 import { HeadObjectCommand, PutObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
 import { LifeboatError, messageOf } from '../../errors';
@@ -8,8 +8,17 @@ import type { PutOptions, StoredObject } from '../storage';
 import { withClaim } from './claim';
 import type { S3Target } from './client';
 import { hasStatus, isMissing, isNotImplemented } from './errors';
-import { abortUpload, completeUpload, sendParts, type UploadRequest } from './multipart';
+import {
+	abortUpload,
+	completeUpload,
+	isMd5,
+	sendParts,
+	type UploadedParts,
+	type UploadRequest,
+} from './multipart';
 import { PartReader, partSizes } from './parts';
+import { mayPass } from './persist';
+import { closeSession, leaveSession, openSession, type UploadSession } from './session';
 
 /** Name of the object's metadata that tells which upload wrote it. */
 const UPLOAD_ID = 'lifeboat-upload';
@@ -19,10 +28,12 @@ export async function upload(
 	target: S3Target,
 	key: string,
 	source: Readable,
-	{ size, ifExists = 'fail', contentType, signal = new AbortController().signal }: PutOptions,
+	options: PutOptions,
 ): Promise<StoredObject> {
+	const { size, ifExists = 'fail', contentType, resumable, checksums = false } = options;
+	const { signal = new AbortController().signal } = options;
 	const onlyNew = ifExists === 'fail';
-	const request: UploadRequest = { key, contentType, metadata: { [UPLOAD_ID]: randomUUID() } };
+	const request: UploadRequest = { key, contentType, id: randomUUID(), checksums };
 	const reader = new PartReader(source);
 	const cancel = () => reader.cancel(signal.reason);
 	signal.addEventListener('abort', cancel, { once: true });
@@ -33,12 +44,15 @@ export async function upload(
 		const first = await reader.fill(Buffer.allocUnsafeSlow(Math.min(sizes(1), size ?? Infinity) || 1));
 		if (reader.ended) {
 			assertLength(key, size, first.length);
-			const etag = await putWhole(target, request, first, onlyNew, signal);
-			if (etag) return { key, size: first.length, modifiedAt: new Date(), version: etag };
+			const md5 = checksums ? createHash('md5').update(first).digest() : undefined;
+			const etag = await putWhole(target, request, first, md5, onlyNew, signal);
+			const received = isMd5(etag, md5) ? { receivedChecksum: 'MD5' } : {};
+			if (etag) return { key, size: first.length, modifiedAt: new Date(), version: etag, ...received };
 			return await stored(target, request, first.length, signal);
 		}
-		const sent = await putParts(target, request, reader, first, { size, sizes, onlyNew, signal });
-		return await stored(target, request, sent, signal);
+		const sent = await putParts(target, request, reader, first, { size, sizes, onlyNew, resumable, signal });
+		const received = sent.confirmed ? { receivedChecksum: 'MD5 of each part' } : {};
+		return { ...(await stored(target, request, sent.size, signal)), ...received };
 	} finally {
 		signal.removeEventListener('abort', cancel);
 		source.destroy();
@@ -49,6 +63,7 @@ async function putWhole(
 	target: S3Target,
 	request: UploadRequest,
 	body: Buffer,
+	md5: Buffer | undefined,
 	onlyNew: boolean,
 	signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -56,7 +71,8 @@ async function putWhole(
 		target.client.send(
 			new PutObjectCommand({
 				...{ Bucket: target.bucket, Key: request.key, Body: body, ContentLength: body.length },
-				...{ ContentType: request.contentType, Metadata: request.metadata, ...condition },
+				...{ ContentType: request.contentType, Metadata: { [UPLOAD_ID]: request.id }, ...condition },
+				...(md5 && { ContentMD5: md5.toString('base64') }),
 			}),
 			{ abortSignal: signal },
 		);
@@ -79,7 +95,15 @@ interface PartsOptions {
 	size: number | undefined;
 	sizes: (partNumber: number) => number;
 	onlyNew: boolean;
+	resumable: PutOptions['resumable'];
 	signal: AbortSignal;
+}
+
+/** What was sent has been kept for the next try. */
+export class UploadKept extends Error {
+	constructor(override readonly cause: unknown) {
+		super('The upload was cut off');
+	}
 }
 
 async function putParts(
@@ -87,12 +111,19 @@ async function putParts(
 	request: UploadRequest,
 	reader: PartReader,
 	first: Buffer,
-	{ size, sizes, onlyNew, signal }: PartsOptions,
-): Promise<number> {
+	{ size, sizes, onlyNew, resumable, signal }: PartsOptions,
+): Promise<UploadedParts> {
 	const { key } = request;
-	let uploadId: string | undefined;
+	const content =
+		resumable && size !== undefined ? { size, sha256: resumable.sha256, partSize: sizes(1) } : undefined;
+	const create = {
+		...{ Bucket: target.bucket, Key: key, ContentType: request.contentType },
+		Metadata: { [UPLOAD_ID]: request.id },
+	};
+	const session = await openSession(target, request, create, content, signal);
+	const mine = { ...request, id: session.record.id };
 	try {
-		const sent = await sendParts(target, request, reader, first, sizes, (id) => (uploadId = id), signal);
+		const sent = await sendParts(target, request, reader, first, sizes, session, signal);
 		assertLength(key, size, sent.size);
 		const free = () => assertFree(target, key, signal);
 		const complete = async () => {
@@ -100,22 +131,28 @@ async function putParts(
 			try {
 				await completeUpload(target, key, sent, onlyNew && target.conditionalCompletion, signal);
 			} catch (error) {
-				if (!(await isOurs(target, request, error))) throw conflict(target, key, error);
+				if (!(await isOurs(target, mine, error))) throw conflict(target, key, error);
 			}
 		};
 		if (onlyNew && !target.conditionalCompletion) {
 			await withClaim(target, key, signal, free, complete);
 		} else await complete();
-		return sent.size;
+		await closeSession(target, session);
+		return sent;
 	} catch (error) {
-		if (uploadId !== undefined) await abort(target, key, uploadId, error);
+		if (content && !signal.aborted && mayPass(error)) {
+			await leaveSession(target, session);
+			throw new UploadKept(error);
+		}
+		await abort(target, key, session, error);
 		throw error;
 	}
 }
 
-async function abort(target: S3Target, key: string, uploadId: string, error: unknown): Promise<void> {
+async function abort(target: S3Target, key: string, session: UploadSession, error: unknown): Promise<void> {
 	try {
-		await abortUpload(target, key, uploadId);
+		await abortUpload(target, key, session.uploadId);
+		await closeSession(target, session);
 	} catch (abortError) {
 		throw new LifeboatError(
 			error instanceof LifeboatError ? error.code : 'STORAGE_FAILED',
@@ -135,7 +172,7 @@ async function abort(target: S3Target, key: string, uploadId: string, error: unk
 async function isOurs(target: S3Target, request: UploadRequest, error: unknown): Promise<boolean> {
 	if (![404, 409, 412].some((status) => hasStatus(error, status))) return false;
 	const there = await head(target, request.key);
-	return there?.Metadata?.[UPLOAD_ID] === request.metadata[UPLOAD_ID];
+	return there?.Metadata?.[UPLOAD_ID] === request.id;
 }
 
 async function assertFree(target: S3Target, key: string, signal: AbortSignal): Promise<void> {

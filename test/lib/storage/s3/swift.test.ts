@@ -1,10 +1,11 @@
-import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { after, before } from 'node:test';
 
 import { s3Storage } from '../../../../lib/storage/s3/s3-storage';
 import { startSwift, type SwiftServer } from '../../../servers/swift';
 import { storageConformance, type StorageUnderTest } from '../conformance';
 import { crashWhileStoring } from '../crash';
+
+import { unfinishedIn } from './leftovers';
 
 let server: SwiftServer;
 before(async () => {
@@ -15,11 +16,7 @@ after(() => server.stop());
 const make = async (): Promise<StorageUnderTest> => {
 	const settings = await server.bucket();
 	const { bucket: Bucket } = settings;
-	const leftovers = async () => {
-		const { Uploads = [] } = await server.client.send(new ListMultipartUploadsCommand({ Bucket }));
-		const { Contents = [] } = await server.client.send(new ListObjectsV2Command({ Bucket }));
-		return [...Uploads, ...Contents.filter(({ Key }) => Key?.includes('.lifeboat-'))].map(({ Key }) => Key!);
-	};
+	const leftovers = () => unfinishedIn(server.client, Bucket);
 	return {
 		storage: s3Storage(settings),
 		leftovers,
