@@ -9,7 +9,7 @@ import {
 import { runPerItem } from '../shared/run';
 
 import * as dump from './dump.operation';
-import { listDatabases } from './methods';
+import { getSchemas, getTables, listDatabases } from './methods';
 
 export class DumpDatabase implements INodeType {
 	description: INodeTypeDescription = {
@@ -54,7 +54,7 @@ export class DumpDatabase implements INodeType {
 		],
 	};
 
-	methods = { listSearch: { listDatabases } };
+	methods = { listSearch: { listDatabases }, loadOptions: { getSchemas, getTables } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => await dump.execute(this, itemIndex));

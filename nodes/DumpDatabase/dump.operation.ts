@@ -1,21 +1,19 @@
-import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { produceArtifact } from '../../lib/artifact/produce';
 import { applyEncoding } from '../../lib/artifact/transform';
 import { compressionEncoding, type CompressionName } from '../../lib/compression/compression';
 import { postgresEngine } from '../../lib/databases/postgres';
-import { usualZstdLevel, type PostgresDumpOptions } from '../../lib/databases/postgres/dump';
+import { usualZstdLevel } from '../../lib/databases/postgres/dump';
 import { emitArtifact, type HandOver } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
-import {
-	caCertificateOption,
-	compressionLevelOption,
-	compressionProperty,
-	handOverProperty,
-} from '../shared/properties';
+import { compressionProperty, handOverProperty } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { textParameter } from '../shared/parameters';
-import { tagged, tagsOption } from '../shared/tags';
+import { tagged } from '../shared/tags';
+
+import { dumpOptionsProperty, engineOptions, type DumpNodeOptions } from './options';
+import { progressLog } from './progress';
 
 export const description: INodeProperties[] = [
 	{
@@ -64,132 +62,13 @@ export const description: INodeProperties[] = [
 			'How the dump is compressed while it is written. A custom archive with Zstandard needs pg_restore 16 or newer by hand.',
 	},
 	handOverProperty,
-	{
-		displayName: 'Options',
-		name: 'options',
-		type: 'collection',
-		placeholder: 'Add option',
-		default: {},
-		options: [
-			caCertificateOption,
-			{
-				...compressionLevelOption,
-				default: usualZstdLevel,
-				description:
-					'Higher is smaller and slower: 1 to 9 for Gzip (6 unless given), 1 to 19 for Zstandard (1 unless given: rows hardly gain from more)',
-			},
-			{
-				displayName: 'Exclude Rows Of',
-				name: 'excludeTableData',
-				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add table' },
-				default: [],
-				placeholder: 'e.g. public.sessions',
-				description:
-					'Tables whose definition is kept but whose rows are left out. Patterns as pg_dump takes them.',
-			},
-			{
-				displayName: 'Exclude Schemas',
-				name: 'excludeSchemas',
-				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add schema' },
-				default: [],
-				placeholder: 'e.g. staging',
-				description: 'Schemas to leave out. Patterns as pg_dump takes them.',
-			},
-			{
-				displayName: 'Exclude Tables',
-				name: 'excludeTables',
-				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add table' },
-				default: [],
-				placeholder: 'e.g. public.log_*',
-				description: 'Tables to leave out. Patterns as pg_dump takes them.',
-			},
-			{
-				displayName: 'Host in Manifest',
-				name: 'includeHost',
-				type: 'boolean',
-				default: false,
-				description: "Whether the manifest names the server's host, which then lies beside the backup",
-			},
-			{
-				displayName: 'Lock Time-Out',
-				name: 'lockTimeout',
-				type: 'number',
-				typeOptions: { minValue: 1 },
-				default: 30,
-				description: 'Seconds to wait for a table that somebody has locked before the dump fails',
-			},
-			{
-				displayName: 'Only Schemas',
-				name: 'schemas',
-				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add schema' },
-				default: [],
-				placeholder: 'e.g. public',
-				description: 'Schemas to dump instead of all. Patterns as pg_dump takes them.',
-			},
-			{
-				displayName: 'Only Tables',
-				name: 'tables',
-				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add table' },
-				default: [],
-				placeholder: 'e.g. public.orders',
-				description:
-					'Tables to dump instead of all. What they depend on is not added: such a backup may not restore into an empty database.',
-			},
-			tagsOption,
-			{
-				displayName: 'What to Dump',
-				name: 'sections',
-				type: 'options',
-				options: [
-					{ name: 'Rows Only', value: 'data' },
-					{ name: 'Schema and Rows', value: 'all' },
-					{ name: 'Schema Only', value: 'schema' },
-				],
-				default: 'all',
-				description: 'Whether definitions, rows or both go into the dump',
-			},
-			{
-				displayName: 'Without Owners',
-				name: 'noOwner',
-				type: 'boolean',
-				default: false,
-				description: 'Whether to leave out who owns what, so that whoever restores it owns everything',
-			},
-			{
-				displayName: 'Without Privileges',
-				name: 'noPrivileges',
-				type: 'boolean',
-				default: false,
-				description: 'Whether to leave out who was granted what',
-			},
-		],
-	},
+	dumpOptionsProperty,
 ];
-
-interface Options extends IDataObject {
-	caCertificate?: string;
-	compressionLevel?: number;
-	excludeTableData?: string[];
-	excludeSchemas?: string[];
-	excludeTables?: string[];
-	includeHost?: boolean;
-	lockTimeout?: number;
-	schemas?: string[];
-	tables?: string[];
-	sections?: 'all' | 'schema' | 'data';
-	noOwner?: boolean;
-	noPrivileges?: boolean;
-}
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const chosen = context.getNodeParameter('database', itemIndex, '', { extractValue: true }) as string;
 	const compression = context.getNodeParameter('compression', itemIndex) as CompressionName | 'none';
-	const options = context.getNodeParameter('options', itemIndex, {}) as Options;
+	const options = context.getNodeParameter('options', itemIndex, {}) as DumpNodeOptions;
 	const handOver = context.getNodeParameter('handOver', itemIndex) as HandOver;
 	const signal = cancelSignal(context);
 	const reachable = await postgresConnection(context, itemIndex, {
@@ -207,8 +86,8 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		};
 		const dump = await postgresEngine.prepareDump(
 			connection,
-			{ ...dumpOptions(options), format, ...(format === 'custom' ? archive : {}) },
-			{ signal },
+			{ ...engineOptions(options), format, ...(format === 'custom' ? archive : {}) },
+			{ signal, onProgress: progressLog(context.logger, connection.database) },
 		);
 		const artifact = produceArtifact(
 			{
@@ -235,32 +114,4 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	} finally {
 		await reachable.close();
 	}
-}
-
-function dumpOptions(options: Options): PostgresDumpOptions {
-	const {
-		schemas,
-		tables,
-		excludeSchemas,
-		excludeTables,
-		excludeTableData,
-		includeHost,
-		noOwner,
-		noPrivileges,
-	} = options;
-	return {
-		...{
-			schemas,
-			tables,
-			excludeSchemas,
-			excludeTables,
-			excludeTableData,
-			includeHost,
-			noOwner,
-			noPrivileges,
-		},
-		lockTimeoutMs: (options.lockTimeout ?? 30) * 1000,
-		schemaOnly: options.sections === 'schema',
-		dataOnly: options.sections === 'data',
-	};
 }

@@ -1,6 +1,12 @@
-import type { ILoadOptionsFunctions, INodeListSearchResult } from 'n8n-workflow';
+import type { ILoadOptionsFunctions, INodeListSearchResult, INodePropertyOptions } from 'n8n-workflow';
 
-import { listDatabases as databasesOf } from '../../lib/databases/postgres';
+import {
+	databaseOverview,
+	listDatabases as databasesOf,
+	type DatabaseOverview,
+	type PostgresConnection,
+} from '../../lib/databases/postgres';
+import { namePattern } from '../../lib/databases/postgres/dump';
 import { postgresConnection } from '../shared/credentials';
 import { toNodeError } from '../shared/errors';
 
@@ -9,17 +15,59 @@ export async function listDatabases(
 	this: ILoadOptionsFunctions,
 	filter = '',
 ): Promise<INodeListSearchResult> {
+	return await asking(this, undefined, async (connection) => {
+		const names = (await databasesOf(connection)).filter((name) =>
+			name.toLowerCase().includes(filter.toLowerCase()),
+		);
+		return { results: names.map((name) => ({ name, value: name })) };
+	});
+}
+
+/** The schemas of the chosen database. */
+export async function getSchemas(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+	const { schemas } = await overview(this);
+	return schemas.map((name) => ({ name, value: namePattern(name) }));
+}
+
+/** The tables of the chosen database, with their sizes. */
+export async function getTables(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+	const { tables } = await overview(this);
+	return tables.map(({ schema, name, size, estimatedRows }) => ({
+		name: `${schema}.${name}`,
+		value: `${namePattern(schema)}.${namePattern(name)}`,
+		description: [
+			`${(size / 1024 / 1024).toFixed(1)} MiB`,
+			estimatedRows === undefined ? '' : `about ${estimatedRows} rows`,
+		]
+			.filter(Boolean)
+			.join(', '),
+	}));
+}
+
+async function overview(context: ILoadOptionsFunctions): Promise<DatabaseOverview> {
+	const chosen = context.getCurrentNodeParameter('database', { extractValue: true });
+	const database = typeof chosen === 'string' && chosen !== '' ? chosen : undefined;
+	return await asking(context, database, databaseOverview);
+}
+
+/** Connects as the node would, certificate and tunnel included. */
+async function asking<Result>(
+	context: ILoadOptionsFunctions,
+	database: string | undefined,
+	ask: (connection: PostgresConnection) => Promise<Result>,
+): Promise<Result> {
 	try {
-		const reachable = await postgresConnection(this, 0);
+		const options = context.getCurrentNodeParameter('options') as { caCertificate?: string } | undefined;
+		const reachable = await postgresConnection(context, 0, {
+			...(database ? { database } : {}),
+			...(options?.caCertificate ? { caCertificate: options.caCertificate } : {}),
+		});
 		try {
-			const names = (await databasesOf(reachable.connection)).filter((name) =>
-				name.toLowerCase().includes(filter.toLowerCase()),
-			);
-			return { results: names.map((name) => ({ name, value: name })) };
+			return await ask(reachable.connection);
 		} finally {
 			await reachable.close();
 		}
 	} catch (error) {
-		throw toNodeError(this.getNode(), error, 0);
+		throw toNodeError(context.getNode(), error, 0);
 	}
 }

@@ -1,2 +1,2 @@
 export { preparePostgresDump } from './prepare';
-export { usualZstdLevel, type PostgresDumpOptions } from './options';
+export { namePattern, usualZstdLevel, type PostgresDumpOptions } from './options';

@@ -1,3 +1,5 @@
+import { quoteIdentifier } from '../identifiers';
+
 /** What of a database is dumped, and how. */
 export interface PostgresDumpOptions {
 	/** `plain`, the default: SQL for psql. `custom`: pg_dump's archive for pg_restore, compressed in itself. */
@@ -62,4 +64,9 @@ export function pgDumpArguments(options: PostgresDumpOptions, encoding: string):
 		...flag('--large-objects', options.largeObjects === true),
 		...flag('--no-large-objects', options.largeObjects === false),
 	];
+}
+
+/** The pattern that stands for one name and nothing else, whatever is in it. */
+export function namePattern(name: string): string {
+	return quoteIdentifier(name);
 }

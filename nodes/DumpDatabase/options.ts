@@ -1,0 +1,192 @@
+import type { IDataObject, INodeProperties } from 'n8n-workflow';
+
+import { usualZstdLevel, type PostgresDumpOptions } from '../../lib/databases/postgres/dump';
+import { caCertificateOption, compressionLevelOption } from '../shared/properties';
+import { tagsOption } from '../shared/tags';
+
+const expression =
+	'Choose from the list, or specify IDs using an <a href="https://docs.n8n.io/code/expressions/">expression</a>';
+
+/** A picker that is fed from the database; by expression it takes patterns, too. */
+function picker(
+	displayName: string,
+	name: string,
+	loadOptionsMethod: 'getSchemas' | 'getTables',
+	what: string,
+): INodeProperties {
+	return {
+		displayName,
+		name,
+		type: 'multiOptions',
+		typeOptions: { loadOptionsMethod, loadOptionsDependsOn: ['database.value', 'options.caCertificate'] },
+		default: [],
+		description: `${what}, by expression also patterns as pg_dump takes them. ${expression}.`,
+	};
+}
+
+const shared: INodeProperties[] = [
+	caCertificateOption,
+	{
+		...compressionLevelOption,
+		default: usualZstdLevel,
+		description:
+			'Higher is smaller and slower: 1 to 9 for Gzip (6 unless given), 1 to 19 for Zstandard (1 unless given: rows hardly gain from more)',
+	},
+	{
+		displayName: 'Drop Before Creating',
+		name: 'clean',
+		type: 'options',
+		options: [
+			{ name: 'No', value: 'no', description: 'For a new or empty database' },
+			{ name: 'Yes', value: 'yes', description: 'Restoring fails at objects that are not there' },
+			{
+				name: 'Yes, If They Exist',
+				value: 'ifExists',
+				description: 'Objects that are not there are no error',
+			},
+		],
+		default: 'no',
+		description: 'Whether the dump first drops what it then creates',
+	},
+	{
+		displayName: 'Host in Manifest',
+		name: 'includeHost',
+		type: 'boolean',
+		default: false,
+		description: "Whether the manifest names the server's host, which then lies beside the backup",
+	},
+	{
+		displayName: 'Large Objects',
+		name: 'largeObjects',
+		type: 'options',
+		options: [
+			{
+				name: 'As Usual',
+				value: 'default',
+				description: 'With a whole database, but not with a choice of schemas or tables',
+			},
+			{ name: 'Leave Out', value: 'exclude' },
+			{ name: 'Take In', value: 'include' },
+		],
+		default: 'default',
+		description: 'Whether large objects go into the dump',
+	},
+	{
+		displayName: 'Lock Time-Out',
+		name: 'lockTimeout',
+		type: 'number',
+		typeOptions: { minValue: 1 },
+		default: 30,
+		description: 'Seconds to wait for a table that somebody has locked before the dump fails',
+	},
+	{
+		displayName: 'Statement Time-Out',
+		name: 'statementTimeout',
+		type: 'number',
+		typeOptions: { minValue: 0 },
+		default: 0,
+		description: 'Seconds that one statement, such as the reading of one table, may take; 0 for any time',
+	},
+	tagsOption,
+	{
+		displayName: 'What to Dump',
+		name: 'sections',
+		type: 'options',
+		options: [
+			{ name: 'Rows Only', value: 'data' },
+			{ name: 'Schema and Rows', value: 'all' },
+			{ name: 'Schema Only', value: 'schema' },
+		],
+		default: 'all',
+		description: 'Whether definitions, rows or both go into the dump',
+	},
+	{
+		displayName: 'Without Owners',
+		name: 'noOwner',
+		type: 'boolean',
+		default: false,
+		description: 'Whether to leave out who owns what, so that whoever restores it owns everything',
+	},
+	{
+		displayName: 'Without Privileges',
+		name: 'noPrivileges',
+		type: 'boolean',
+		default: false,
+		description: 'Whether to leave out who was granted what',
+	},
+];
+
+const choices: INodeProperties[] = [
+	picker(
+		'Exclude Rows Of Table Names or IDs',
+		'excludeTableData',
+		'getTables',
+		'Tables whose definition is kept but whose rows are left out',
+	),
+	picker('Exclude Schema Names or IDs', 'excludeSchemas', 'getSchemas', 'Schemas to leave out'),
+	picker('Exclude Table Names or IDs', 'excludeTables', 'getTables', 'Tables to leave out'),
+	picker('Only Schema Names or IDs', 'schemas', 'getSchemas', 'Schemas to dump instead of all'),
+	picker(
+		'Only Table Names or IDs',
+		'tables',
+		'getTables',
+		'Tables to dump instead of all. What they depend on is not added: such a backup may not restore into an empty database',
+	),
+];
+
+const collection = (options: INodeProperties[]): INodeProperties => ({
+	displayName: 'Options',
+	name: 'options',
+	type: 'collection',
+	placeholder: 'Add option',
+	default: {},
+	options: options.toSorted((a, b) => (a.displayName < b.displayName ? -1 : 1)),
+});
+
+/** Of the dump of one database. */
+export const dumpOptionsProperty = collection([...shared, ...choices]);
+
+/** What is set in the collection. */
+export interface DumpNodeOptions extends IDataObject {
+	caCertificate?: string;
+	clean?: 'no' | 'yes' | 'ifExists';
+	compressionLevel?: number;
+	excludeTableData?: string[];
+	excludeSchemas?: string[];
+	excludeTables?: string[];
+	includeHost?: boolean;
+	largeObjects?: 'default' | 'include' | 'exclude';
+	lockTimeout?: number;
+	schemas?: string[];
+	statementTimeout?: number;
+	tables?: string[];
+	sections?: 'all' | 'schema' | 'data';
+	noOwner?: boolean;
+	noPrivileges?: boolean;
+}
+
+/** The engine's options. */
+export function engineOptions(options: DumpNodeOptions): PostgresDumpOptions {
+	const { includeHost, noOwner, noPrivileges, clean, largeObjects } = options;
+	return {
+		schemas: patterns(options.schemas),
+		tables: patterns(options.tables),
+		excludeSchemas: patterns(options.excludeSchemas),
+		excludeTables: patterns(options.excludeTables),
+		excludeTableData: patterns(options.excludeTableData),
+		...{ includeHost, noOwner, noPrivileges },
+		clean: clean === 'yes' || clean === 'ifExists',
+		ifExists: clean === 'ifExists',
+		...(largeObjects === 'include' ? { largeObjects: true } : {}),
+		...(largeObjects === 'exclude' ? { largeObjects: false } : {}),
+		lockTimeoutMs: (options.lockTimeout ?? 30) * 1000,
+		statementTimeoutMs: (options.statementTimeout ?? 0) * 1000,
+		schemaOnly: options.sections === 'schema',
+		dataOnly: options.sections === 'data',
+	};
+}
+
+/** By expression one text may come where the list gives several. */
+function patterns(value: string | string[] | undefined): string[] {
+	return [value ?? []].flat().filter((pattern) => pattern.trim() !== '');
+}
