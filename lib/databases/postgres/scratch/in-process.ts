@@ -1,0 +1,134 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { Client } from 'pg';
+
+import { LifeboatError, messageOf } from '../../../errors';
+import type { EngineContext } from '../../engine';
+import type { RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '../../scratch';
+import { connectPostgres, type PostgresConnection } from '../connection';
+import { quoteIdentifier } from '../identifiers';
+import { serverErrorOf } from '../restore/errors';
+import { restorePostgres } from '../restore/restore';
+
+import { compareRestored } from './checks';
+import { readNeeds, type DumpNeeds } from './needs';
+import { pgliteExtension, startPglite, type PgliteThread } from './pglite-thread';
+import { runSqlChecks } from './sql-checks';
+
+const HINT = 'Test the restore on a server instead (Restore Into: Scratch Database on a Server)';
+
+/**
+ * A PostgreSQL in a thread of this process, started for each test: needs no server. It brings the extensions that come with
+ * PGlite, and the roles that a dump names are created in it. It keeps its data in files, not in memory.
+ */
+export function inProcessScratch(options: {
+	/** A folder in which a new one may be made for the data: about as large as the database, and 50 MB. */
+	folder: string;
+	/** Called when it is up, before anything is restored. */
+	onStart?: (thread: PgliteThread) => void;
+}): ScratchDatabase {
+	return {
+		engine: 'postgresql',
+		async test(request, context = {}) {
+			const { signal } = context;
+			const needs = await readNeeds(await request.open(signal));
+			assertTestable(needs);
+			const folder = await mkdtemp(path.join(options.folder, 'restore-test-'));
+			let thread: PgliteThread | undefined;
+			try {
+				const extensions = [...needs.extensions].filter((name) => pgliteExtension(name) !== undefined);
+				thread = await startPglite(folder, extensions, signal);
+				options.onStart?.(thread);
+				return await testIn(thread, needs, request, context);
+			} catch (error) {
+				signal?.throwIfAborted();
+				// Whatever broke first on this side, it is the thread's end that broke it.
+				throw thread?.failure ?? asNotTestable(error);
+			} finally {
+				await thread?.end();
+				await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+			}
+		},
+	};
+}
+
+/** @throws LifeboatError `NOT_TESTABLE` before anything is restored, for what is known to be missing. */
+function assertTestable({ extensions, subscriptions }: DumpNeeds): void {
+	const missing = [...extensions].filter((name) => !isAvailable(name)).map((name) => `extension ${name}`);
+	const lacks = [
+		...missing,
+		...[...subscriptions].map((name) => `subscriptions, such as ${name}`).slice(0, 1),
+	];
+	if (lacks.length === 0) return;
+	throw new LifeboatError(
+		'NOT_TESTABLE',
+		`The backup can't be tested in process: the PostgreSQL there lacks ${lacks.join(', ')}`,
+		{ hint: HINT },
+	);
+}
+
+function isAvailable(extension: string): boolean {
+	return extension === 'plpgsql' || pgliteExtension(extension) !== undefined;
+}
+
+async function testIn(
+	thread: PgliteThread,
+	needs: DumpNeeds,
+	request: RestoreTestRequest,
+	context: EngineContext,
+): Promise<RestoreTestFindings> {
+	const { connection, version } = thread;
+	await withClient(connection, (client) => createRoles(client, needs.roles));
+	const started = performance.now();
+	const { tables } = request.manifest;
+	const options = { metaCommands: 'skip-connect' as const, ...(tables && { expectedTables: tables }) };
+	const report = await restorePostgres(connection, request.open, options, context);
+	const recoveryTime = Math.round(performance.now() - started);
+	return await withClient(connection, async (client) => {
+		const checks = await compareRestored(client, request, report, needs);
+		const asked = await runSqlChecks(client, request.sqlChecks ?? [], {
+			timeoutMs: request.checkTimeoutMs,
+			// It has no clock of its own: only its end stops a query.
+			giveUp: () => void thread.end(),
+		});
+		const method = `PostgreSQL ${version} in process`;
+		return { method, recoveryTime, checks: [...checks, ...asked], warnings: report.warnings };
+	});
+}
+
+async function createRoles(client: Client, roles: ReadonlySet<string>): Promise<void> {
+	const { rows } = await client.query<{ name: string }>(
+		'SELECT rolname::text AS name FROM pg_catalog.pg_roles',
+	);
+	const there = new Set(rows.map(({ name }) => name));
+	for (const role of roles) {
+		if (!there.has(role)) await client.query(`CREATE ROLE ${quoteIdentifier(role)}`);
+	}
+}
+
+/** What PGlite says of what it was not built with: `feature_not_supported`, `undefined_file`, and what lies in the operating system. */
+const notBuiltIn = /^(?:0A000|58P01|58000|38000)$/;
+
+function asNotTestable(error: unknown): unknown {
+	if (!(error instanceof LifeboatError)) return error;
+	const isMissing = error.code === 'EXTENSION_MISSING' || error.code === 'ROLE_MISSING';
+	if (!isMissing && !notBuiltIn.test(serverErrorOf(error.cause)?.code ?? '')) return error;
+	return new LifeboatError(
+		'NOT_TESTABLE',
+		`The backup can't be tested in process: the PostgreSQL there lacks what it needs. ${messageOf(error)}`,
+		{ hint: HINT, cause: error },
+	);
+}
+
+async function withClient<Result>(
+	connection: PostgresConnection,
+	use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+	const client = await connectPostgres(connection, { applicationName: 'lifeboat restore test' });
+	try {
+		return await use(client);
+	} finally {
+		await client.end();
+	}
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+
+import type { Client } from 'pg';
+
+import { LifeboatError, messageOf } from '../../../errors';
+import type { EngineContext } from '../../engine';
+import type { RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '../../scratch';
+import { connectPostgres, dropConnection, postgresError, type PostgresConnection } from '../connection';
+import { quoteIdentifier } from '../identifiers';
+import { restorePostgres } from '../restore/restore';
+
+import { compareRestored } from './checks';
+import { readNeeds } from './needs';
+import { runSqlChecks } from './sql-checks';
+
+/** What the names of scratch databases begin with, so that one that was left can be told from any other. */
+export const SCRATCH_PREFIX = 'lifeboat_restore_test_';
+
+/** A missing role or extension is the server's, not the backup's. */
+const lacking = new Set(['EXTENSION_MISSING', 'ROLE_MISSING', 'NOT_PERMITTED', 'TOO_MANY_LOCKS']);
+
+export interface ServerScratchOptions {
+	/** The database to connect to while the scratch database is made and dropped: `postgres` unless given. */
+	maintenanceDatabase?: string;
+	/** Restore owners and privileges, too: the server must then have all the roles. */
+	withOwners?: boolean;
+	now?: Date;
+}
+
+/** A database on a server, made for each test under a name of its own, and dropped afterwards whatever happened. */
+export function serverScratch(
+	server: PostgresConnection,
+	{ now = new Date(), withOwners = false, ...options }: ServerScratchOptions = {},
+): ScratchDatabase {
+	return {
+		engine: 'postgresql',
+		async test(request, context = {}) {
+			const stamp = now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
+			const database = `${SCRATCH_PREFIX}${stamp}_${randomBytes(4).toString('hex')}`;
+			const scratch = { ...server, database };
+			const restoreOptions = { ...options, noOwner: !withOwners, noPrivileges: !withOwners };
+			let findings: RestoreTestFindings;
+			try {
+				findings = await testOn(scratch, restoreOptions, request, context);
+			} catch (error) {
+				const left = await drop(scratch, options);
+				throw asNotTestable(withLeftover(error, left));
+			}
+			const left = await drop(scratch, options);
+			return left === undefined ? findings : { ...findings, warnings: [...findings.warnings, left] };
+		},
+	};
+}
+
+async function testOn(
+	scratch: PostgresConnection,
+	options: { maintenanceDatabase?: string; noOwner: boolean; noPrivileges: boolean },
+	request: RestoreTestRequest,
+	context: EngineContext,
+): Promise<RestoreTestFindings> {
+	const { signal } = context;
+	const needs = await readNeeds(await request.open(signal));
+	const started = performance.now();
+	const { tables } = request.manifest;
+	const report = await restorePostgres(
+		scratch,
+		request.open,
+		{
+			...options,
+			target: { kind: 'new' },
+			metaCommands: 'skip-connect',
+			...(tables && { expectedTables: tables }),
+		},
+		context,
+	);
+	const recoveryTime = Math.round(performance.now() - started);
+	const parameters = new Map<string, string>();
+	const applicationName = 'lifeboat restore test';
+	const client = await connectPostgres(scratch, { applicationName, parameters, ...(signal && { signal }) });
+	try {
+		const checks = await compareRestored(client, request, report, needs);
+		const asked = await runSqlChecks(client, request.sqlChecks ?? [], {
+			timeoutMs: request.checkTimeoutMs,
+			giveUp: () => dropConnection(client),
+		});
+		signal?.throwIfAborted();
+		const version = parameters.get('server_version')?.split(' ')[0];
+		const method = `scratch database on a PostgreSQL ${version} server`;
+		return { method, recoveryTime, checks: [...checks, ...asked], warnings: report.warnings };
+	} catch (error) {
+		throw postgresError(signal?.aborted ? signal.reason : error, `looking at database ${scratch.database}`);
+	} finally {
+		await client.end();
+	}
+}
+
+/** Drops the scratch database, also after an abort. @returns what to tell if that failed. */
+async function drop(
+	scratch: PostgresConnection,
+	{ maintenanceDatabase = 'postgres' }: ServerScratchOptions,
+): Promise<string | undefined> {
+	let admin: Client | undefined;
+	try {
+		admin = await connectPostgres({ ...scratch, database: maintenanceDatabase });
+		const { rows } = await admin.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [
+			scratch.database,
+		]);
+		if (rows.length === 0) return undefined;
+		await dropSubscriptions(scratch);
+		await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(scratch.database)} WITH (FORCE)`);
+		return undefined;
+	} catch (error) {
+		return `The scratch database ${scratch.database} could not be dropped: drop it by hand (${messageOf(error)})`;
+	} finally {
+		await admin?.end();
+	}
+}
+
+/** A database with subscriptions can't be dropped. Those of a dump have never connected, so nothing is left at the publisher. */
+async function dropSubscriptions(scratch: PostgresConnection): Promise<void> {
+	const client = await connectPostgres(scratch);
+	try {
+		const { rows } = await client.query<{ name: string }>(
+			`SELECT pg_catalog.quote_ident(subname) AS name FROM pg_catalog.pg_subscription
+			WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
+		);
+		for (const { name } of rows) {
+			await client.query(`ALTER SUBSCRIPTION ${name} DISABLE`);
+			await client.query(`ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`);
+			await client.query(`DROP SUBSCRIPTION ${name}`);
+		}
+	} finally {
+		await client.end();
+	}
+}
+
+function withLeftover(error: unknown, left: string | undefined): unknown {
+	if (left === undefined) return error;
+	const known = postgresError(error, 'testing the restore');
+	return new LifeboatError(known.code, `${known.message}. ${left}`, { hint: known.hint, cause: error });
+}
+
+function asNotTestable(error: unknown): unknown {
+	if (!(error instanceof LifeboatError) || !lacking.has(error.code)) return error;
+	return new LifeboatError('NOT_TESTABLE', `The server lacks what the backup needs. ${error.message}`, {
+		hint: error.hint,
+		cause: error,
+	});
+}
