@@ -15,6 +15,7 @@ import * as deletion from './delete.operation';
 import * as download from './download.operation';
 import * as list from './list.operation';
 import { selectProperties } from './select';
+import { transferProperties } from './transfer';
 import * as upload from './upload.operation';
 
 const operations = { copy, delete: deletion, download, list, upload };
@@ -80,6 +81,7 @@ export class Upload implements INodeType {
 			...selectProperties(['delete'], { newest: false }),
 			...copy.description,
 			...upload.description,
+			...transferProperties,
 			...download.description,
 			...list.description,
 		],

@@ -1,7 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { copyBackup, readBackup } from '../../lib/storage/backups';
-import { cancelSignal } from '../shared/run';
 import {
 	targetPrefixOf,
 	targetProperties,
@@ -12,6 +11,7 @@ import { prefixOf, storageFor } from '../shared/storage';
 
 import { describeStored } from './describe';
 import { chosenBackup } from './select';
+import { describeTransfer, removeLeftovers, transferOptions } from './transfer';
 
 const show = { operation: ['copy'] };
 
@@ -19,18 +19,19 @@ export const description: INodeProperties[] = [...targetProperties(show), ...two
 
 /** Streams from one storage into the other; nothing is staged. */
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
-	const signal = cancelSignal(context);
 	const from = await storageFor(context, itemIndex);
 	try {
 		const to = await targetStorageFor(context, itemIndex);
 		try {
 			const { key, manifest } = await chosenBackup(context, itemIndex, from);
+			const options = transferOptions(context, itemIndex, manifest.fileName);
+			const targetPrefix = targetPrefixOf(context, itemIndex);
+			await removeLeftovers(context, to, targetPrefix);
 			const prefix = prefixOf(context, itemIndex);
 			const relative = key.startsWith(prefix) ? key.slice(prefix.length) : key;
 			const copied = await copyBackup(from, key, to, {
-				key: targetPrefixOf(context, itemIndex) + relative,
-				ifExists: context.getNodeParameter('ifExists', itemIndex) as 'fail' | 'replace',
-				signal,
+				...options,
+				key: targetPrefix + relative,
 			});
 			if (manifest.chain) {
 				context.addExecutionHints({
@@ -39,13 +40,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 					message: `${key} builds on the backup ${manifest.chain.parent}: copy that one, too`,
 				});
 			}
-			const { key: stored, ...proof } = { key: copied.key, ...copied.proof };
 			return [
 				{
 					json: {
-						...describeStored(await readBackup(to, stored, signal)),
+						...describeStored(await readBackup(to, copied.key, options.signal)),
 						from: { storage: from.description, key },
-						stored: { storage: to.description, key: stored, ...proof },
+						stored: describeTransfer(to, copied),
 					},
 					pairedItem: { item: itemIndex },
 				},

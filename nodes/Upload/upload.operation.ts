@@ -1,43 +1,53 @@
+import { hostname } from 'node:os';
+
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
-import { storeBackup } from '../../lib/storage/backups';
+import { keyPlaceholders, planKey, storeBackup, storeNumbered } from '../../lib/storage/backups';
 import { readArtifact } from '../shared/artifacts';
-import { cancelSignal } from '../shared/run';
+import { requiredText } from '../shared/parameters';
 import { prefixOf, storageFor } from '../shared/storage';
+
+import { describeTransfer, removeLeftovers, transferOptions } from './transfer';
+
+const placeholders = Object.entries(keyPlaceholders)
+	.map(([name, meaning]) => `<code>{${name}}</code> (${meaning})`)
+	.join(', ');
 
 export const description: INodeProperties[] = [
 	{
-		displayName: 'If Backup Exists',
-		name: 'ifExists',
-		type: 'options',
-		options: [
-			{ name: 'Replace', value: 'replace', description: 'Put the new one in its place' },
-			{ name: 'Stop', value: 'fail', description: 'Fail, and leave the stored one as it is' },
-		],
-		default: 'fail',
-		description:
-			'What to do when another backup lies under the same key. The same backup once more is no conflict.',
-		displayOptions: { show: { operation: ['copy', 'upload'] } },
+		displayName: 'Key Template',
+		name: 'keyTemplate',
+		type: 'string',
+		default: '{file}',
+		placeholder: 'e.g. {host}/{name}/{year}/{month}/{file}',
+		description: `What follows the prefix in the key. Known are ${placeholders}.`,
+		displayOptions: { show: { operation: ['upload'] } },
 	},
 ];
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const artifact = await readArtifact(context, itemIndex);
+	const { manifest } = artifact;
+	const prefix = prefixOf(context, itemIndex);
+	const plan = planKey(prefix, requiredText(context, 'keyTemplate', itemIndex, 'Key Template'), manifest, {
+		workflow: context.getWorkflow().name ?? '',
+		execution: context.getExecutionId(),
+		host: hostname(),
+	});
+	const options = transferOptions(context, itemIndex, manifest.fileName);
 	const storage = await storageFor(context, itemIndex);
 	try {
-		const { key, manifest, proof } = await storeBackup(storage, artifact, {
-			prefix: prefixOf(context, itemIndex),
-			ifExists: context.getNodeParameter('ifExists', itemIndex) as 'fail' | 'replace',
-			signal: cancelSignal(context),
-		});
+		await removeLeftovers(context, storage, prefix);
+		const store = async (key: string) => await storeBackup(storage, artifact, { ...options, key });
+		const result = await storeNumbered(storage, plan, manifest.id, store, options.signal);
 		const input = context.getInputData()[itemIndex]!;
 		return [
 			{
 				// The backup itself passes on, so that another Upload can make a second copy.
 				json: {
 					...input.json,
-					manifest: manifest as unknown as IDataObject,
-					stored: { storage: storage.description, key, ...proof },
+					manifest: result.manifest as unknown as IDataObject,
+					stored: describeTransfer(storage, result),
 				},
 				...(input.binary ? { binary: input.binary } : {}),
 				pairedItem: { item: itemIndex },

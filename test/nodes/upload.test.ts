@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -86,14 +86,15 @@ describe('Upload, between a bucket and folders', () => {
 			),
 		]);
 		result.assertSuccess();
-		const [stored] = result.json('upload') as [{ stored: { key: string; sha256: string } }];
+		const [stored] = result.json('upload') as [{ stored: { key: string; sha256: string; size: number } }];
 		const [copied] = result.json('to folder');
 		const name = stored.stored.key.replace('nightly/', '');
 		assert.equal(copied!.key, name);
-		assert.deepEqual(copied!.stored, {
-			...stored.stored,
-			...{ key: name, storage: `folder ${join(folder.path, 'two')}` },
-		});
+		const { seconds, bytesPerSecond, ...where } = copied!.stored as IDataObject;
+		assert.ok(Number(seconds) > 0 && Number(bytesPerSecond) > 0);
+		const { sha256, size } = stored.stored;
+		const storage = `folder ${join(folder.path, 'two')}`;
+		assert.deepEqual(where, { key: name, storage, size, sha256, method: 'read-back' });
 		assert.equal((copied!.from as IDataObject).key, `monthly/${name}`);
 		for (const suffix of ['', '.sha256', '.manifest.json']) {
 			const [original, copy] = await Promise.all(
@@ -194,5 +195,52 @@ describe('Upload, between a bucket and folders', () => {
 		);
 		const limited = { returnAll: false, limit: 3, listOptions: { includeForeign: true } };
 		assert.equal((await list(limited)).length, 3);
+	});
+
+	test('a key template names the backup, and its sequence survives a repeated run', async () => {
+		const keyTemplate = '{name}/{year}/{sequence}-{workflow}{extension}';
+		const send = async (more: object = {}) =>
+			await run(
+				[
+					archive(),
+					upload(inFolder('keyed', { keyTemplate, prefix: 'p', ...more }), 'a'),
+					upload(inFolder('keyed', { keyTemplate, prefix: 'p' }), 'b'),
+				],
+				{ workflowName: 'Nightly / all' },
+			);
+		const stored = (result: Awaited<ReturnType<typeof send>>, name: string) =>
+			(result.assertSuccess().json(name)[0]!.stored as IDataObject).key;
+		const year = new Date().getUTCFullYear();
+		const first = await send();
+		assert.equal(stored(first, 'a'), `p/files/${year}/0001-Nightly - all.tar.zst`);
+		assert.equal(stored(first, 'b'), `p/files/${year}/0001-Nightly - all.tar.zst`);
+		assert.equal(stored(await send(), 'a'), `p/files/${year}/0002-Nightly - all.tar.zst`);
+		const unknown = await send({ keyTemplate: '{nmae}' });
+		assert.match(unknown.error!.message, /\{nmae\}, which is not known/);
+		assert.match(unknown.error!.description!, /\{name\}/);
+	});
+
+	test('an upload keeps to its bandwidth, and can leave the proof to the service', async () => {
+		const options = { bandwidthLimit: 0.2, proof: 'service-checksum' };
+		const limited = upload(inBucket({ prefix: 'limited', transferOptions: options }));
+		const source = { ...archive(), parameters: { ...archive().parameters, compression: 'none' } };
+		const [item] = (await run([source, limited])).assertSuccess().json('upload');
+		const { size, seconds, method, checksum } = item!.stored as Record<string, number | string>;
+		assert.ok(Number(size) > 300_000, String(size));
+		assert.ok(Number(seconds) > Number(size) / 200_000 - 0.4, `${size} bytes in ${seconds} s`);
+		assert.deepEqual([method, checksum], ['service-checksum', 'MD5']);
+	});
+
+	test('what a killed run left long ago is removed by the next one, what others left is not', async () => {
+		const root = join(folder.path, 'swept');
+		await mkdir(root);
+		const old = new Date(Date.now() - 25 * 3_600_000);
+		for (const name of ['.lifeboat-old.part', '.lifeboat-new.part', '.of-others.part']) {
+			await writeFile(join(root, name), 'half of it');
+			if (name !== '.lifeboat-new.part') await utimes(join(root, name), old, old);
+		}
+		(await run([archive(), upload(inFolder('swept'))])).assertSuccess();
+		const left = (await readdir(root)).filter((name) => name.endsWith('.part'));
+		assert.deepEqual(left.toSorted(), ['.lifeboat-new.part', '.of-others.part']);
 	});
 });
