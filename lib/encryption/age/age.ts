@@ -8,7 +8,7 @@ import { passphrasesOf } from '../passphrases';
 import { Dearmor } from './armor';
 import { keyMissing } from './failures';
 import { createHeader, headerReader } from './header';
-import { parseIdentities, parseRecipients } from './keys';
+import { parseIdentities, parseRecipients, type AgeIdentity } from './keys';
 import { DEFAULT_LOG_N, MAX_LOG_N, MIN_LOG_N, scryptRecipient } from './scrypt';
 
 /**
@@ -80,7 +80,7 @@ function encoding(
 function requireKeys(
 	transformation: EncryptionTransformation,
 	passphrases: readonly string[],
-	identities: readonly string[],
+	identities: readonly AgeIdentity[],
 ): void {
 	const needs = transformation.recipients?.length
 		? 'identity'

@@ -28,16 +28,28 @@ export function keyMissing(
 	);
 }
 
-/** @param recipients as the manifest lists them. */
-export function wrongKey(forPassphrase: boolean, recipients?: readonly string[]): LifeboatError {
-	if (forPassphrase) {
-		return new LifeboatError('WRONG_KEY', 'The passphrase does not open the backup', {
-			hint: `Check Passphrase ${credential}: it must be the one the backup was encrypted with`,
-		});
+/**
+ * @param offered the public keys of the identities that were tried, or how many passphrases were.
+ * @param recipients as the manifest lists them.
+ */
+export function wrongKey(offered: readonly string[] | number, recipients?: readonly string[]): LifeboatError {
+	if (typeof offered === 'number') {
+		return new LifeboatError(
+			'WRONG_KEY',
+			offered === 1
+				? 'The passphrase does not open the backup'
+				: `None of the ${offered} passphrases opens the backup`,
+			{ hint: `Check Passphrase ${credential}: it must be the one the backup was encrypted with` },
+		);
 	}
-	return new LifeboatError('WRONG_KEY', 'None of the age identities opens the backup', {
-		hint: `Check Age Identity ${credential}${belongingTo(recipients) || ': it must belong to one of the recipients the backup was encrypted for'}`,
-	});
+	const more = offered.length > 3 ? ` and ${offered.length - 3} more` : '';
+	return new LifeboatError(
+		'WRONG_KEY',
+		`None of the age identities opens the backup; tried were those of ${offered.slice(0, 3).map(shortened).join(', ')}${more}`,
+		{
+			hint: `Check Age Identity ${credential}${belongingTo(recipients) || ': it must belong to one of the recipients the backup was encrypted for'}`,
+		},
+	);
 }
 
 function belongingTo(recipients: readonly string[] = []): string {
@@ -47,7 +59,7 @@ function belongingTo(recipients: readonly string[] = []): string {
 	return `: it must belong to ${named}${more}`;
 }
 
-/** A post-quantum recipient has 2,000 characters. */
+/** A post-quantum recipient has 2,000 characters; the end of an SSH key is what tells it from others. */
 function shortened(recipient: string): string {
-	return recipient.length > 80 ? `${recipient.slice(0, 40)}…` : recipient;
+	return recipient.length > 85 ? `${recipient.slice(0, 40)}…${recipient.slice(-20)}` : recipient;
 }

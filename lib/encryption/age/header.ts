@@ -9,7 +9,7 @@ import type { HeaderReader } from '../container';
 import { damaged } from '../failures';
 
 import { keyMissing, wrongKey } from './failures';
-import { MAX_RECIPIENTS } from './keys';
+import { MAX_RECIPIENTS, recipientFor, type AgeIdentity } from './keys';
 import { MAX_LOG_N, scryptIdentity } from './scrypt';
 
 const VERSION_LINE = 'age-encryption.org/v1\n';
@@ -32,7 +32,9 @@ export async function createHeader(
 			return [];
 		},
 	});
-	for (const recipient of recipients) encrypter.addRecipient(recipient);
+	for (const recipient of recipients) {
+		encrypter.addRecipient(typeof recipient === 'string' ? recipientFor(recipient) : recipient);
+	}
 	const emptyFile = await encrypter.encrypt(new Uint8Array(0)).catch(() => {
 		// Said without the library's error, which may repeat a key.
 		throw new LifeboatError('INVALID_KEY', 'One of the age recipients cannot be encrypted for', {
@@ -45,7 +47,7 @@ export async function createHeader(
 }
 
 export interface HeaderKeys {
-	identities: readonly string[];
+	identities: readonly AgeIdentity[];
 	passphrases: readonly string[];
 	/** What the manifest says. */
 	transformation: EncryptionTransformation;
@@ -108,10 +110,11 @@ async function openHeader(header: Buffer, keys: HeaderKeys): Promise<Uint8Array>
 	});
 	const maxLogN = transformation.passphrase?.kdf === 'scrypt' ? transformation.passphrase.logN : MAX_LOG_N;
 	for (const passphrase of passphrases) decrypter.addIdentity(scryptIdentity(passphrase, maxLogN));
-	for (const identity of identities) decrypter.addIdentity(identity);
+	for (const { identity } of identities) decrypter.addIdentity(identity);
 	decrypter.addIdentity({
-		unwrapFileKey() {
-			throw wrongKey(forPassphrase, transformation.recipients);
+		async unwrapFileKey() {
+			const offered = await Promise.all(identities.map((identity) => identity.recipient()));
+			throw wrongKey(forPassphrase ? passphrases.length : offered, transformation.recipients);
 		},
 	});
 	try {

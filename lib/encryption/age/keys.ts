@@ -1,6 +1,16 @@
-import { Encrypter, Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import {
+	Encrypter,
+	Decrypter,
+	generateX25519Identity,
+	identityToRecipient,
+	type Identity,
+	type Recipient,
+} from 'age-encryption';
 
 import { LifeboatError } from '../../errors';
+
+import { sshIdentity, sshRecipient } from './ssh';
+import { parseSshPrivateKey, parseSshPublicKey, sshPublicKeyText } from './ssh-keys';
 
 /** More would make headers that readers refuse. */
 export const MAX_RECIPIENTS = 256;
@@ -27,9 +37,43 @@ export function parseRecipients(texts: readonly string[] = []): string[] {
 	return keys;
 }
 
-/** Reads texts with secret keys, such as whole key files of `age-keygen`. @throws as `parseRecipients`. */
-export function parseIdentities(texts: readonly string[] = []): string[] {
-	return [...new Set(keysIn(texts, 'identity').map(({ key, line }) => checkIdentity(key, line)))];
+/** A recipient as `parseRecipients` gives it, for the library. */
+export function recipientFor(key: string): string | Recipient {
+	return key.startsWith('ssh-') ? sshRecipient(parseSshPublicKey(key)) : key;
+}
+
+/** A secret key. */
+export interface AgeIdentity {
+	/** For the library. */
+	readonly identity: string | Identity;
+	/** The public key that belongs to it. */
+	recipient(): Promise<string>;
+}
+
+const PRIVATE_KEY_BLOCK = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?-----END \1-----/g;
+
+/** Reads texts with secret keys, such as whole key files of `age-keygen` or `ssh-keygen`. @throws as `parseRecipients`. */
+export function parseIdentities(texts: readonly string[] = []): AgeIdentity[] {
+	const ssh = texts.flatMap((text) => text.match(PRIVATE_KEY_BLOCK) ?? []).map(sshIdentityIn);
+	const others = texts.map((text) => text.replaceAll(PRIVATE_KEY_BLOCK, '\n'));
+	const native = new Set(keysIn(others, 'identity').map(({ key, line }) => checkIdentity(key, line)));
+	return [
+		...ssh,
+		...[...native].map((identity) => ({ identity, recipient: () => identityToRecipient(identity) })),
+	];
+}
+
+function sshIdentityIn(text: string): AgeIdentity {
+	try {
+		const key = parseSshPrivateKey(text);
+		return { identity: sshIdentity(key), recipient: async () => sshPublicKeyText(key) };
+	} catch (error) {
+		if (error instanceof LifeboatError) throw error;
+		// The error of a parser may repeat a part of the key, so it is no cause.
+		throw new LifeboatError('INVALID_KEY', 'The SSH private key under Age Identity cannot be used', {
+			hint: 'Copy it again, whole, with its BEGIN and END lines. age knows keys of the kinds Ed25519 and RSA (2048 bits or more)',
+		});
+	}
 }
 
 interface GivenKey {
@@ -45,9 +89,14 @@ function keysIn(texts: readonly string[], kind: 'recipient' | 'identity'): Given
 			.split(/\r?\n|\r/)
 			.map((key, index) => ({ key: key.trim(), line: index + 1 }))
 			.filter(({ key }) => key !== '' && !key.startsWith('#'))
-			.flatMap(({ key, line }) => key.split(/[\s,]+/).map((one) => ({ key: one, line })))
-			.filter(({ key }) => key !== '');
+			.flatMap(({ key, line }) => keysInLine(key).map((one) => ({ key: one, line })));
 	});
+}
+
+/** An SSH key has a comment behind it, which runs to the end of the line. */
+function keysInLine(line: string): string[] {
+	if (/^ssh-/.test(line)) return [line];
+	return line.split(/[\s,]+/).filter((key) => key !== '');
 }
 
 /** A password field of a browser drops the line breaks of a pasted key file: they come back before what starts a line. */
@@ -69,12 +118,24 @@ function refuseForeignKeys(text: string, kind: 'recipient' | 'identity'): void {
 			'Decrypt the key file with the age command, and fill in what it holds',
 		);
 	}
-	if (/-----BEGIN [A-Z ]*PRIVATE KEY-----|^\s*(?:ssh|ecdsa|sk-ssh)-/m.test(text))
-		refuse('an SSH key', instead);
+	if (/^\s*(?:ecdsa|sk-ssh|sk-ecdsa)-/m.test(text)) {
+		refuse('an SSH key of a kind that age does not know', 'Use a key of the kind ssh-ed25519 or ssh-rsa');
+	}
+	if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+		if (kind === 'identity') {
+			throw new LifeboatError('INVALID_KEY', 'The SSH private key under Age Identity is not whole', {
+				hint: 'Copy it again, with its BEGIN and END lines',
+			});
+		}
+		throw new LifeboatError('INVALID_KEY', 'Age Recipients holds a private key', {
+			hint: 'Fill in the public key that belongs to it (the file that ends in .pub). The private key belongs into Age Identity, and only where backups are decrypted',
+		});
+	}
 	if (/^\s*AGE-PLUGIN-/im.test(text)) refuse('a key of an age plugin', instead);
 }
 
 function checkRecipient(given: string, line: number): string {
+	if (given.startsWith('ssh-')) return checkSshRecipient(given, line);
 	const key = given.toLowerCase();
 	if (key.startsWith('age-secret-key-')) {
 		throw new LifeboatError('INVALID_KEY', `The age recipient in line ${line} is a secret key`, {
@@ -100,11 +161,25 @@ function checkRecipient(given: string, line: number): string {
 	}
 }
 
+function checkSshRecipient(given: string, line: number): string {
+	try {
+		return sshPublicKeyText(parseSshPublicKey(given));
+	} catch {
+		throw new LifeboatError(
+			'INVALID_KEY',
+			`The SSH public key in line ${line} of Age Recipients cannot be used`,
+			{
+				hint: 'Copy the whole line of the file that ends in .pub. age knows keys of the kinds Ed25519 and RSA (2048 bits or more)',
+			},
+		);
+	}
+}
+
 function checkIdentity(given: string, line: number): string {
 	const key = given.toUpperCase();
-	if (key.startsWith('AGE1')) {
+	if (key.startsWith('AGE1') || key.startsWith('SSH-')) {
 		throw new LifeboatError('INVALID_KEY', `The age identity in line ${line} is a public key`, {
-			hint: 'Fill in the secret key that belongs to it, which starts with AGE-SECRET-KEY-1. The public key belongs into Age Recipients',
+			hint: 'Fill in the secret key that belongs to it, which starts with AGE-SECRET-KEY-1 or -----BEGIN OPENSSH PRIVATE KEY-----. The public key belongs into Age Recipients',
 		});
 	}
 	try {
