@@ -69,6 +69,8 @@ const databaseSource = open({
 	database: z.string(),
 	/** Only where the operator wants it. */
 	host: z.string().optional(),
+	/** It holds no database, but what belongs to the whole server: roles and tablespaces. */
+	globals: z.boolean().optional(),
 });
 
 const filesSource = open({

@@ -7,6 +7,9 @@ const consumeCommands: Record<ManifestDraft['format'], string> = {
 	'pg-custom': 'pg_restore --single-transaction --exit-on-error --dbname <empty database>',
 };
 
+/** Roles and tablespaces go into no database, and tablespaces are not created within a transaction. */
+const globalsCommand = 'psql --no-psqlrc --set ON_ERROR_STOP=1 --dbname postgres';
+
 /**
  * The shell pipeline that opens a backup with standard tools alone, so that its manifest is a recovery manual.
  * Placeholders stand in angle brackets; nothing secret is ever part of it.
@@ -14,7 +17,9 @@ const consumeCommands: Record<ManifestDraft['format'], string> = {
 export function restoreCommands(manifest: ManifestDraft): string[] {
 	const undo = manifest.transformations.toReversed().map(undoCommand);
 	const file = shellQuote(manifest.fileName);
-	const consume = consumeCommands[manifest.format];
+	const { source } = manifest;
+	const isGlobals = source.type === 'database' && source.globals === true;
+	const consume = isGlobals ? globalsCommand : consumeCommands[manifest.format];
 	const steps = [...undo, consume];
 	const commands = [
 		`sha256sum -c ${shellQuote(`${manifest.fileName}.sha256`)}`,
