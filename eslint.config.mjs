@@ -13,6 +13,7 @@ const layers = [
 	'storage',
 	'retention',
 	'verification',
+	'watch',
 ];
 
 const noN8n = {
