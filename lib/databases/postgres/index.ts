@@ -12,6 +12,7 @@ export const postgresEngine: DatabaseEngine<PostgresConnection, PostgresDumpOpti
 		restore: restorePostgres,
 	};
 
+export { prepareGlobalsDump, type GlobalsOptions } from './globals/globals';
 export { databaseOverview, listDatabases } from './overview';
 export type { DatabaseOverview, TableOverview } from './overview';
 export type { PostgresConnection } from './connection';
