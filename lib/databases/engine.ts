@@ -39,6 +39,8 @@ export interface RestoreReport {
 	/** Statements run, and COPY blocks loaded. */
 	statements: number;
 	tables: TableRows[];
+	/** Rows of the backup that were there already, when it was merged. */
+	keptRows?: number;
 	/** The name under which a database that was replaced is still there. */
 	keptAs?: string;
 	/** What the operator should know although it went well. */

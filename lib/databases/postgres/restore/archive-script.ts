@@ -60,14 +60,23 @@ export class ArchiveSource {
 
 	/**
 	 * @param selection which entries; all of them unless given.
+	 * @param wants narrows it further. @param isCommented name the object before its statements, as a script of pg_dump does.
 	 * @throws LifeboatError `INVALID_OPTION` for a selection that does not fit.
 	 */
 	constructor(
 		private readonly reader: ArchiveReader,
 		selection: EntrySelection = {},
+		wants: (id: number, what: 'schema' | 'data') => boolean = () => true,
+		private readonly isCommented = false,
 	) {
 		this.toc = separateLargeObjects(reader.toc);
-		this.selected = selectEntries(this.toc, selection);
+		this.selected = selectEntries(this.toc, selection).flatMap(({ entry, schema, data }) => {
+			const part = {
+				schema: schema && wants(entry.dumpId, 'schema'),
+				data: data && wants(entry.dumpId, 'data'),
+			};
+			return part.schema || part.data ? [{ entry, ...part }] : [];
+		});
 		this.blocks = new Blocks(reader, this.toc);
 		this.place = new Placement(archiveSettings(this.toc).searchPath === undefined);
 	}
@@ -98,6 +107,7 @@ export class ArchiveSource {
 		const bytes = (text: string) => Buffer.from(text, toc.textEncoding === 'utf8' ? 'utf8' : 'latin1');
 		if (part !== 'behind') yield bytes(this.head());
 		for (const { entry, schema, data } of this.partOf(part)) {
+			if (this.isCommented) yield bytes(commentOf(entry));
 			if (hasStatements({ entry, schema, data })) {
 				yield bytes(
 					`${this.place.before(entry)}${entry.defn ?? ''}\n${this.place.behind(entry)}${ownerStatement(entry)}`,
@@ -176,6 +186,13 @@ export async function* archiveScript(
 		yield Buffer.from('\\.\n\n');
 	}
 	yield Buffer.from('\n-- PostgreSQL database dump complete\n');
+}
+
+/** As pg_dump writes it: a name may hold anything but a line break. */
+function commentOf({ dumpId, tag, desc, namespace, owner }: TocEntry): string {
+	const line = (text: string | null) =>
+		text === null || text === '' ? '-' : text.replaceAll(/[\r\n]/g, ' ');
+	return `-- TOC entry ${dumpId} (class 0 OID 0)\n-- Name: ${line(tag)}; Type: ${desc}; Schema: ${line(namespace)}; Owner: ${line(owner)}\n`;
 }
 
 /** Sequence values and large objects count as data although they are statements. */

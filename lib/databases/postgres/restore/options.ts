@@ -1,6 +1,7 @@
 import type { TableRows } from '../../../artifact/manifest';
 import type { EntrySelection } from '../archive/types';
 
+import type { PartsOption } from './parts';
 import type { RuleOptions } from './rules';
 import type { RestoreTarget, TargetOptions } from './target';
 
@@ -10,9 +11,18 @@ export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
 	target?: RestoreTarget;
 	/**
 	 * What to do when the database holds something already: `stop`, the default, or `clean`, which removes all of it. A
-	 * restore that fails leaves it as it was in either case.
+	 * restore that fails leaves it as it was in any case. Of a part of the backup, what is meant is that part. `merge` adds what
+	 * is missing: objects that are there stay as they are, and so do rows, by their primary key.
 	 */
-	ifNotEmpty?: 'stop' | 'clean';
+	ifNotEmpty?: 'stop' | 'clean' | 'merge';
+	/** Which schemas and tables to restore, with all that belongs to them; everything unless given. */
+	parts?: PartsOption;
+	/** The schema into which the parts go; they must lie in one. */
+	intoSchema?: string;
+	/** Definitions and rows, unless given; or either. `data` needs the tables to be there, and to have the columns. */
+	content?: 'all' | 'data' | 'schema';
+	/** Whether triggers of tables that are there fire for rows that are loaded; off unless given. Foreign keys hold in any case. */
+	triggers?: 'off' | 'fire';
 	/** The rows in each table as the manifest lists them: they are counted before anything becomes visible. */
 	expectedTables?: readonly TableRows[];
 	/** Which parts of a custom archive to restore, as pg_restore takes them; all unless given. */

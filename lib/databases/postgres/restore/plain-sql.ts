@@ -8,6 +8,8 @@ import { buildStatement, mayWaitForBuilds } from './build-statement';
 import { CreatedTables } from './created-tables';
 import { serverErrorOf, statementError, type FailedStatement, type RestoreSetting } from './errors';
 import { ParallelBuild, type Connections } from './parallel-build';
+import { mergeCopy } from './merge-copy';
+import type { PartialRestore } from './partial';
 import type { LoadedRows } from './row-counts';
 import { RestoreRules, summarize, type RuleOptions } from './rules';
 import type { SqlLexer, SqlStatement } from './sql-lexer';
@@ -30,6 +32,9 @@ const MOST_WARNINGS = 50;
 const keepsRowCounts = new Set(
 	'CREATE ALTER COMMENT GRANT REVOKE SECURITY REFRESH ANALYZE SET RESET COPY INSERT DROP'.split(' '),
 );
+
+/** What a CREATE answers whose object is there: table, object, function, schema. */
+const objectExists = /^(?:42P07|42710|42723|42P06)$/;
 
 /** What a DROP answers whose object is not there: table, object, function, schema, column. */
 const missingObject = /^(42P01|42704|42883|3F000|42703)$/;
@@ -88,6 +93,7 @@ export class ScriptRunner {
 			tablesTotal?: number;
 			bytesRead?: () => number;
 			connections?: Connections | undefined;
+			partial?: PartialRestore | undefined;
 		},
 		private readonly context: EngineContext,
 	) {
@@ -202,9 +208,20 @@ export class ScriptRunner {
 	}
 
 	private async statement(statement: SqlStatement): Promise<void> {
+		const { partial } = this.options;
+		const part = partial?.decide(statement) ?? 'run';
+		if (part === 'skip') {
+			if (statement.hasCopyData) for await (const chunk of this.rowsOf()) void chunk;
+			return;
+		}
+		if (partial?.keepsBack(statement)) return;
 		const decision = this.rules.decide(statement);
 		if (decision.action === 'skip') {
 			if (decision.warning) this.warn(decision.warning);
+			return;
+		}
+		if (part === 'attempt') {
+			await this.alone(async () => this.attempt({ ...statement, sql: decision.sql }));
 			return;
 		}
 		const decided = { ...statement, sql: decision.sql };
@@ -293,12 +310,31 @@ export class ScriptRunner {
 		await runRaw(this.client, [Buffer.from('RELEASE SAVEPOINT lifeboat_drop')]);
 	}
 
+	/** Runs a statement that creates something, unless that is there already. */
+	private async attempt(statement: SqlStatement): Promise<void> {
+		await runRaw(this.client, [Buffer.from('SAVEPOINT lifeboat_attempt')]);
+		try {
+			await runRaw(this.client, [statement.sql]);
+			this.result.statements += 1;
+		} catch (error) {
+			if (!objectExists.test(serverErrorOf(error)?.code ?? '')) throw this.failure(error, statement);
+			await runRaw(this.client, [Buffer.from('ROLLBACK TO SAVEPOINT lifeboat_attempt')]);
+			this.options.partial?.keep(statement.object);
+		}
+		await runRaw(this.client, [Buffer.from('RELEASE SAVEPOINT lifeboat_attempt')]);
+	}
+
+	/** The rows of the COPY statement that was read last. */
+	private rowsOf(): AsyncIterable<Buffer> {
+		return this.script.takeRows?.() ?? this.lexer.copyData();
+	}
+
 	private async copy(statement: SqlStatement): Promise<void> {
 		await this.flush();
 		await this.settle();
 		const table = nameAt(tokensOf(statement.sql, 8), 1);
 		if (this.hasTriggers) this.rowsMayDiffer = true;
-		const { takeRows, hasLines = true } = this.script;
+		const { hasLines = true } = this.script;
 		const firstRowLine = hasLines ? this.lexer.nextLine : undefined;
 		this.step = table
 			? `rows of ${table.schema === undefined ? '' : `${table.schema}.`}${table.name}`
@@ -306,16 +342,20 @@ export class ScriptRunner {
 		this.report();
 		try {
 			let bytes = 0;
-			const rows = await copyRaw(
-				this.client,
-				this.created.freeze(statement.sql, table),
-				takeRows?.() ?? this.lexer.copyData(),
-				(count) => {
-					bytes += count;
-					this.report();
-				},
-			);
-			if (table) this.loaded.add(table.schema, table.name, rows, bytes);
+			const onBytes = (count: number) => {
+				bytes += count;
+				this.report();
+			};
+			const key = this.options.partial?.mergeKey(table);
+			if (table && key) {
+				const { rows, added } = await mergeCopy(this.client, statement.sql, key, this.rowsOf(), onBytes);
+				this.loaded.add(table.schema, table.name, rows, bytes);
+				this.loaded.keep(table.schema, table.name, rows - added);
+			} else {
+				const sql = this.created.freeze(statement.sql, table);
+				const rows = await copyRaw(this.client, sql, this.rowsOf(), onBytes);
+				if (table) this.loaded.add(table.schema, table.name, rows, bytes);
+			}
 			this.result.statements += 1;
 		} catch (error) {
 			throw this.failureOf(error, { ...statement, firstRowLine });

@@ -6,6 +6,7 @@ import { LifeboatError } from '../../../errors';
 import type { EngineContext, RestoreReport } from '../../engine';
 import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
+import { separateLargeObjects } from '../archive/large-objects';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
 import { ArchiveSource, type ScriptPart } from './archive-script';
@@ -14,9 +15,11 @@ import { detectFormat } from './content-format';
 import { restoreError } from './errors';
 import { inspectContents, type DatabaseContents } from './inspect';
 import { Connections } from './parallel-build';
+import { isPartial, PartialRestore } from './partial';
 import { ScriptRunner, type ScriptResult } from './plain-sql';
 import type { PostgresRestoreOptions } from './options';
 import { LoadedRows } from './row-counts';
+import { objectsOfArchive, objectsOfScript, type ScriptObjects } from './script-objects';
 import { prepareSession } from './session';
 import { SqlLexer } from './sql-lexer';
 import { fillAndSwap, fillNewDatabase } from './target';
@@ -120,12 +123,20 @@ async function restoreOver(
 	let archive: ArchiveReader | undefined;
 	let connections: Connections | undefined;
 	try {
+		const isPart = isPartial(options);
+		if (isPart && options.target?.kind === 'swap') throw partOfSwap();
+		// Into what is there, all that the backup holds has to be known before anything happens.
+		const contents = isPart ? await contentsOf(open, context) : undefined;
 		const begun = await beginRestore(client, database, { ...options, parallelConnections: parallel }).catch(
 			(error: unknown) => {
 				throw restoreError(error, doing);
 			},
 		);
 		const { serverSettings } = begun;
+		const partial = contents && new PartialRestore(client, contents, options);
+		await partial?.prepare().catch((error: unknown) => {
+			throw restoreError(error, doing);
+		});
 		const { format, bytes } = await detectFormat(source);
 		if (options.only && format !== 'pg-custom') {
 			throw new LifeboatError('INVALID_OPTION', 'Parts to restore were chosen, but the backup is plain SQL', {
@@ -135,8 +146,10 @@ async function restoreOver(
 		archive = format === 'pg-custom' ? await readArchive(bytes) : undefined;
 		if (parallel > 1) connections = connectionsFor(connection, parallel, options, context);
 		const loaded = new LoadedRows();
-		const { expectedTables } = options;
-		const from = archive ? new ArchiveSource(archive, options.only) : new SqlLexer(bytes);
+		const expectedTables = options.expectedTables?.filter((table) => !partial || partial.loads(table));
+		const from = archive
+			? new ArchiveSource(archive, options.only, partial && ((id, what) => partial.wants(id, what)), isPart)
+			: new SqlLexer(bytes);
 		const runner = new ScriptRunner(
 			client,
 			loaded,
@@ -146,7 +159,7 @@ async function restoreOver(
 				serverSettings: new Set(serverSettings.keys()),
 				...(expectedTables && { tablesTotal: expectedTables.length }),
 				bytesRead: () => from.position,
-				connections,
+				...{ connections, partial },
 			},
 			context,
 		);
@@ -161,14 +174,33 @@ async function restoreOver(
 				: await runner.run({ lexer: from });
 		if (from instanceof SqlLexer) assertWhole(from);
 		try {
-			const tables = await checkLoaded(client, database, loaded, options, context, !runner.rowsMayDiffer);
+			const merges = options.ifNotEmpty === 'merge';
+			const checked = { ...options, expectedTables };
+			const tables = await checkLoaded(
+				client,
+				database,
+				loaded,
+				checked,
+				context,
+				merges || !runner.rowsMayDiffer,
+				partial,
+			);
 			await commitRestore(client, database);
 			const warnings = [
 				...begun.warnings,
+				...(partial?.warnings ?? []),
 				...script.warnings,
 				...(options.analyze ? await analyze(client) : []),
 			];
-			return { database, statements: script.statements, tables, warnings };
+			return {
+				...{ database, statements: script.statements, warnings },
+				tables: tables.map((table) => ({
+					...table,
+					schema: partial?.finalSchema(table.schema) ?? table.schema,
+					rows: table.rows - loaded.keptOf(table.schema, table.name),
+				})),
+				...(merges && { keptRows: loaded.keptRows }),
+			};
 		} catch (error) {
 			throw restoreError(error, doing);
 		}
@@ -182,6 +214,33 @@ async function restoreOver(
 		// What ended the reading has been told, or it was read to its end.
 		await archive?.close().catch(() => undefined);
 	}
+}
+
+/** What is in the backup, read before the restore begins. */
+async function contentsOf(
+	open: (signal?: AbortSignal) => Promise<Readable>,
+	{ signal }: EngineContext,
+): Promise<ScriptObjects> {
+	const source = await open(signal);
+	source.on('error', () => undefined);
+	const stop = () => source.destroy(asError(signal?.reason));
+	signal?.addEventListener('abort', stop, { once: true });
+	try {
+		const { format, bytes } = await detectFormat(source);
+		if (format === 'plain-sql') return await objectsOfScript(new SqlLexer(bytes));
+		const archive = await readArchive(bytes);
+		await archive.close();
+		return await objectsOfArchive(separateLargeObjects(archive.toc));
+	} finally {
+		signal?.removeEventListener('abort', stop);
+		source.destroy();
+	}
+}
+
+function partOfSwap(): LifeboatError {
+	return new LifeboatError('INVALID_OPTION', 'A part of a backup cannot take the place of a whole database', {
+		hint: 'Restore the part into the existing database, or into a new one',
+	});
 }
 
 /** Connections besides the first, into the database that is being filled. */

@@ -24,6 +24,23 @@ export class LoadedRows {
 		return this.rows.size;
 	}
 
+	private readonly kept = new Map<string, number>();
+
+	/** So many of a table's rows were there already, and were left as they are. */
+	keep(schema: string | undefined, name: string, rows: number): void {
+		const key = JSON.stringify([schema ?? null, name]);
+		this.kept.set(key, (this.kept.get(key) ?? 0) + rows);
+	}
+
+	/** Rows of all tables that were there already. */
+	get keptRows(): number {
+		return [...this.kept.values()].reduce((sum, rows) => sum + rows, 0);
+	}
+
+	keptOf(schema: string, name: string): number {
+		return this.kept.get(JSON.stringify([schema, name])) ?? 0;
+	}
+
 	/** Bytes of COPY text loaded into a table, given as JSON of its schema (or null) and name. */
 	bytesOf(key: string): number {
 		return this.bytes.get(key) ?? 0;

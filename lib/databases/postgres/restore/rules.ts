@@ -2,6 +2,7 @@ import { LifeboatError } from '../../../errors';
 
 import { quoteIdentifier } from '../identifiers';
 
+import { withRoles, type RoleMap } from './role-names';
 import type { SqlMetaCommand, SqlStatement } from './sql-lexer';
 import { describeStatement, excerpt, nameAt, tokensOf, type SqlToken } from './statement';
 
@@ -18,6 +19,8 @@ export interface RuleOptions {
 	metaCommands?: 'refuse' | 'skip-connect';
 	/** Leave out what sets owners: everything then belongs to the user that restores. */
 	noOwner?: boolean;
+	/** Roles that take the place of those in the dump. */
+	roles?: RoleMap;
 	/** Leave out GRANT, REVOKE and ALTER DEFAULT PRIVILEGES. */
 	noPrivileges?: boolean;
 }
@@ -72,6 +75,12 @@ export class RestoreRules {
 
 	/** @throws LifeboatError `STATEMENT_REFUSED` */
 	decide(statement: SqlStatement): Decision {
+		const { roles } = this.options;
+		const sql = roles && withRoles(statement.sql, statement.head, roles);
+		return this.decideOn(sql ? { ...statement, sql } : statement);
+	}
+
+	private decideOn(statement: SqlStatement): Decision {
 		const { head, sql, line } = statement;
 		const [verb = '', second = ''] = head;
 		const wasInDropSection = this.inDropSection;

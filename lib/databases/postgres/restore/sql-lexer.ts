@@ -16,6 +16,19 @@ export interface SqlStatement {
 	readonly head: readonly string[];
 	/** The statement is `COPY ... FROM STDIN`: its rows follow, and must be read with `copyData` before the next item. */
 	readonly hasCopyData: boolean;
+	/** The object that pg_dump's last comment before it names. */
+	readonly object?: ObjectComment;
+}
+
+/** What pg_dump's comment before an object says: `-- Name: orders; Type: TABLE; Schema: public; Owner: clerk`. */
+export interface ObjectComment {
+	/** Its number in the table of contents, where the script tells it; else the comments are counted. */
+	readonly id: number;
+	/** As the table of contents has it: `TABLE`, `TABLE DATA`, `FK CONSTRAINT`, ... */
+	readonly desc: string;
+	readonly tag: string;
+	readonly schema: string | undefined;
+	readonly owner: string | undefined;
 }
 
 /** A line for psql itself, such as `\connect shop`. */
@@ -80,6 +93,12 @@ export class SqlLexer {
 	private counted = 0;
 
 	private atStart = true;
+
+	private object: ObjectComment | undefined;
+
+	private objectCount = 0;
+
+	private tocEntry: number | undefined;
 
 	constructor(source: AsyncIterable<Buffer | Uint8Array>, options: SqlLexerOptions = {}) {
 		this.source = source[Symbol.asyncIterator]();
@@ -148,7 +167,11 @@ export class SqlLexer {
 			this.followSettings(head, sql);
 			if (copiesFromStdin) await this.endOfCopyLine(line);
 			parts = [];
-			return { kind: 'statement', sql, line, head, hasCopyData: copiesFromStdin };
+			const { object } = this;
+			return {
+				...{ kind: 'statement', sql, line, head, hasCopyData: copiesFromStdin },
+				...(object && { object }),
+			};
 		}
 	}
 
@@ -319,6 +342,21 @@ export class SqlLexer {
 	}
 
 	private noteComment(text: string): void {
+		const entry = /^TOC entry (\d+) \(class /.exec(text)?.[1];
+		if (entry !== undefined) this.tocEntry = Number(entry);
+		// A name may hold anything but a line break: what follows it is told from the right.
+		const [, tag, desc, schema, owner] = objectComment.exec(text) ?? [];
+		if (tag !== undefined && desc !== undefined) {
+			this.objectCount += 1;
+			const decode = (part: string) => Buffer.from(part, 'latin1').toString('utf8');
+			const unlessNone = (part = '-') => (part === '-' ? undefined : decode(part));
+			this.object = {
+				...{ id: this.tocEntry ?? this.objectCount, desc, tag: decode(tag) },
+				...{ schema: unlessNone(schema), owner: unlessNone(owner) },
+			};
+			this.tocEntry = undefined;
+			return;
+		}
 		if (/^PostgreSQL database (cluster )?dump$/.test(text)) {
 			this.comments.header = true;
 			this.comments.trailer = false;
@@ -349,6 +387,9 @@ export class SqlLexer {
 		});
 	}
 }
+
+const objectComment =
+	/^(?:Data for |Statistics for )?Name: (.*); Type: ([A-Z][A-Z ]*); Schema: (.*); Owner: (.*?)(?:; Tablespace: .*)?$/s;
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 

@@ -56,8 +56,8 @@ for (let byte = 0; byte < 256; byte++) {
 	else if (byte >= 0x30 && byte <= 0x39) wordBytes[byte] = 2;
 }
 
-/** A pg_dump comment that is looked at (its header and trailer) is shorter than this. */
-const LONGEST_COMMENT = 200;
+/** A pg_dump comment that is looked at is shorter than this: it may name a function with all its arguments. */
+const LONGEST_COMMENT = 16_384;
 
 /**
  * Finds where SQL statements end, byte by byte and with no memory of what it has passed: the rules of psql's lexer

@@ -8,6 +8,7 @@ import { postgresError } from '../connection';
 import { cleanDatabase } from './clean';
 import { unchanged } from './errors';
 import { inspectContents, summarizeContents } from './inspect';
+import { isPartial, type PartialRestore } from './partial';
 import type { PostgresRestoreOptions } from './options';
 import { verifyRowCounts, type LoadedRows } from './row-counts';
 import { prepareSession } from './session';
@@ -36,6 +37,7 @@ export async function beginRestore(
 			hint: 'Wait until it has ended, or stop it, then run the node again',
 		});
 	}
+	if (isPartial(options)) return { serverSettings, warnings: [] };
 	if (options.ifNotEmpty === 'clean') return { serverSettings, warnings: await cleanDatabase(client) };
 	const { empty, objects } = await inspectContents(client);
 	if (!empty) {
@@ -78,6 +80,7 @@ export async function checkLoaded(
 	options: PostgresRestoreOptions,
 	context: EngineContext,
 	trustLoaded = false,
+	partial?: PartialRestore,
 ): Promise<TableRows[]> {
 	await client.query("SET client_encoding = 'UTF8'");
 	await client.query('SET CONSTRAINTS ALL IMMEDIATE');
@@ -87,17 +90,23 @@ export async function checkLoaded(
 	await client.query('SET search_path = pg_catalog');
 	await client.query('SET row_security = off');
 	await client.query('SET statement_timeout = 0');
+	await partial?.finish();
 	const { expectedTables } = options;
-	if (!expectedTables) return tables;
+	if (!expectedTables) {
+		await partial?.rename();
+		return tables;
+	}
 	// Of a part of the backup, only the tables that were loaded can be compared.
 	const compared = options.only
 		? expectedTables.filter(({ schema, name }) => loaded.of(schema, name) !== undefined)
 		: expectedTables;
-	return await verifyRowCounts(client, database, compared, loaded, {
+	const verified = await verifyRowCounts(client, database, compared, loaded, {
 		trustLoaded,
 		onTable: (done) =>
 			context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
 	});
+	await partial?.rename();
+	return verified;
 }
 
 export async function commitRestore(client: Client, database: string): Promise<void> {
