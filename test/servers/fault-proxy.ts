@@ -22,6 +22,14 @@ export type Fault =
 	| { kind: 'lose-answer' }
 	/** From a byte of the service's body on, nothing more comes. */
 	| { kind: 'stall'; after: number }
+	/** The service isn't asked, nothing of the client's body is taken, and no answer comes. */
+	| { kind: 'swallow' }
+	/** The service gets only so many bytes of the client's body, as if that were all. */
+	| { kind: 'shorten-request'; to: number }
+	/** The service never learns that only a part of its body is wanted. */
+	| { kind: 'ignore-range' }
+	/** Each chunk, either way, takes so many milliseconds. */
+	| { kind: 'slow'; delay: number }
 	/** One bit of the client's body changes. */
 	| { kind: 'flip-request'; at: number }
 	/** One bit of the service's body changes. */
@@ -83,12 +91,16 @@ async function forward(
 		outgoing.writeHead(fault.status, { 'content-type': 'application/xml' }).end(fault.body ?? '');
 		return;
 	}
+	if (fault?.kind === 'swallow') {
+		await once(incoming, 'close');
+		return;
+	}
+	if (fault?.kind === 'ignore-range') delete incoming.headers.range;
 	const asked = request(options);
 	const answered = once(asked, 'response') as Promise<[IncomingMessage]>;
 	answered.catch(() => {});
 	try {
-		const body = fault?.kind === 'cut-request' ? cutting(fault.after) : flipping(fault, 'flip-request');
-		await pipeline(incoming, body, asked);
+		await pipeline(incoming, requestBody(fault), asked);
 		const [answer] = await answered;
 		if (fault?.kind === 'lose-answer') {
 			await pipeline(answer, swallow());
@@ -97,10 +109,35 @@ async function forward(
 		outgoing.writeHead(answer.statusCode!, answer.rawHeaders);
 		if (fault?.kind === 'cut-response') await pipeline(answer, cutting(fault.after), outgoing);
 		else if (fault?.kind === 'stall') await pipeline(answer, stalling(fault.after), outgoing);
+		else if (fault?.kind === 'slow') await pipeline(answer, slow(fault.delay), outgoing);
 		else await pipeline(answer, flipping(fault, 'flip-response'), outgoing);
 	} finally {
 		asked.destroy();
 	}
+}
+
+function requestBody(fault: Fault | undefined): Transform {
+	if (fault?.kind === 'cut-request') return cutting(fault.after);
+	if (fault?.kind === 'shorten-request') return shortening(fault.to);
+	return fault?.kind === 'slow' ? slow(fault.delay) : flipping(fault, 'flip-request');
+}
+
+function shortening(to: number): Transform {
+	let left = to;
+	return new Transform({
+		transform(chunk: Buffer, _encoding, done) {
+			done(null, chunk.subarray(0, Math.max(0, left)));
+			left -= chunk.length;
+		},
+	});
+}
+
+function slow(delay: number): Transform {
+	return new Transform({
+		transform(chunk: Buffer, _encoding, done) {
+			setTimeout(() => done(null, chunk), delay);
+		},
+	});
 }
 
 function swallow(): Transform {

@@ -7,7 +7,7 @@ import { resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { hasStatus, mayPass, webDavError } from './errors';
-import { send } from './exchange';
+import { send, sendOnce } from './exchange';
 import { lookUp, plainETag } from './propfind';
 import type { WebDavTarget } from './target';
 
@@ -18,14 +18,19 @@ export async function download(
 	what: string,
 	{ signal, range }: GetOptions,
 ): Promise<Readable> {
-	const first = await request(target, path, signal, range?.start, range?.end);
+	const headers = range && { range: `bytes=${range.start}-${range.end ?? ''}` };
+	const first = await send(target, 'GET', path, { ...(headers && { headers }), signal });
 	try {
 		const { begin, length } = await extent(target, path, what, first, { signal, range });
 		const identity = identify(first);
 		return resumable({
 			...{ what, length, first, mayPass, signal, timeout: target.timeout, patience: target.patience },
 			async reopen(received, stop) {
-				const rest = await request(target, path, stop, begin + received, begin + length - 1);
+				// Not repeated: that is left to who asks for the rest.
+				const rest = await sendOnce(target, 'GET', path, {
+					headers: { range: `bytes=${begin + received}-${begin + length - 1}` },
+					signal: stop,
+				});
 				const same = identity !== undefined && identify(rest) === identity;
 				if (same && contentRange(rest)?.start === begin + received) return rest;
 				rest.destroy();
@@ -41,17 +46,6 @@ export async function download(
 		first.destroy();
 		throw error;
 	}
-}
-
-async function request(
-	target: WebDavTarget,
-	path: string,
-	signal: AbortSignal | undefined,
-	start?: number,
-	end?: number,
-): Promise<IncomingMessage> {
-	const headers = start === undefined ? {} : { range: `bytes=${start}-${end ?? ''}` };
-	return await send(target, 'GET', path, { headers, signal });
 }
 
 /** Where the answer begins in the object, and how many bytes it must have. */

@@ -45,14 +45,7 @@ export async function send(
 	request: WebDavRequest = {},
 	accepted: readonly number[] = [],
 ): Promise<http.IncomingMessage> {
-	for (let attempt = 1; ; attempt += 1) {
-		try {
-			return await sendOnce(target, method, path, request, accepted);
-		} catch (error) {
-			if (request.signal?.aborted || attempt === ATTEMPTS || !mayPass(error)) throw error;
-		}
-		await backOff(attempt, request.signal);
-	}
+	return await repeat(request.signal, () => sendOnce(target, method, path, request, accepted));
 }
 
 /** As `send`, but only once. */
@@ -77,14 +70,24 @@ export async function sendForText(
 	...args: Parameters<typeof send>
 ): Promise<{ status: number; text: string }> {
 	const [target, method, path, request = {}, accepted] = args;
+	return await repeat(request.signal, async () => {
+		const answer = await sendOnce(target, method, path, request, accepted);
+		return { status: answer.statusCode ?? 0, text: await readText(answer, target.timeout) };
+	});
+}
+
+/** Does something several times while the trouble may pass, with backoff. */
+export async function repeat<Result>(
+	signal: AbortSignal | undefined,
+	run: () => Promise<Result>,
+): Promise<Result> {
 	for (let attempt = 1; ; attempt += 1) {
 		try {
-			const answer = await sendOnce(target, method, path, request, accepted);
-			return { status: answer.statusCode ?? 0, text: await readText(answer, target.timeout) };
+			return await run();
 		} catch (error) {
-			if (request.signal?.aborted || attempt === ATTEMPTS || !mayPass(error)) throw error;
+			if (signal?.aborted || attempt === ATTEMPTS || !mayPass(error)) throw error;
 		}
-		await backOff(attempt, request.signal);
+		await backOff(attempt, signal);
 	}
 }
 

@@ -35,8 +35,8 @@ export async function lookUp(
 		entries = await propfind(target, path, '0', signal);
 	} catch (error) {
 		// Some servers send on from a folder's path without / to that with it.
-		if (!(error instanceof StatusError) || !new URL(error.location ?? '', target.base).pathname.endsWith('/'))
-			throw error;
+		const location = error instanceof StatusError ? error.location : undefined;
+		if (location === undefined || !URL.parse(location, target.base)?.pathname.endsWith('/')) throw error;
 		entries = await propfind(target, `${path}/`, '0', signal);
 	}
 	return entries?.[0];

@@ -4,12 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError, messageOf } from '../../errors';
 import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
-import { persist } from '../persist';
 import type { PutOptions } from '../storage';
 
 import { withClaim } from './claim';
 import { hasStatus, mayPass, StatusError } from './errors';
-import { send, sendOnce, sendStream } from './exchange';
+import { repeat, send, sendOnce, sendStream } from './exchange';
 import { makeFolder, parentOf } from './folders';
 import { assertListed, temporaryName } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
@@ -107,7 +106,7 @@ async function rename(
 	// A server may copy instead, which takes its time.
 	const request = { headers, signal, timeout: 5 * target.timeout };
 	let unsure = false;
-	await persist({ patience: Math.min(target.patience, 30_000), signal, mayPass }, async () => {
+	await repeat(signal, async () => {
 		if (unsure && !(await lookUp(target, temporary, signal))) {
 			const there = await lookUp(target, path, signal);
 			if (there?.size === object.size) return;
