@@ -53,7 +53,12 @@ function credentialTypes({ type, parameters }: INode, storage: string): string[]
 		case 'n8n-nodes-lifeboat.encrypt':
 			return ['lifeboatEncryptionApi'];
 		case 'n8n-nodes-lifeboat.verifyChecksum':
-			return parameters.level === undefined ? [] : ['lifeboatEncryptionApi'];
+			return [
+				...(parameters.level === undefined && parameters.operation !== 'restoreTest'
+					? []
+					: ['lifeboatEncryptionApi']),
+				...(parameters.proof === 'storage' && storage === 's3' ? ['s3'] : []),
+			];
 		case 'n8n-nodes-lifeboat.restore':
 			return parameters.operation === 'files'
 				? ['lifeboatEncryptionApi']

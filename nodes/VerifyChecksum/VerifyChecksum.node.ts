@@ -11,7 +11,12 @@ import { runToOutputs } from '../shared/run';
 
 import * as create from './create.operation';
 import { errorOutput } from './outputs';
+import * as restoreTestDescriptions from './restore-test.descriptions';
+import * as restoreTest from './restore-test.operation';
+import { storedBackupCredentials, storedBackupProperties } from './stored-backup';
 import * as verify from './verify.operation';
+
+const operations = { create, restoreTest, verify };
 
 export class VerifyChecksum implements INodeType {
 	description: INodeTypeDescription = {
@@ -21,8 +26,8 @@ export class VerifyChecksum implements INodeType {
 		group: ['transform'],
 		version: [1],
 		subtitle:
-			'={{ $parameter["operation"] === "create" ? "create checksum" : "verify: " + $parameter["level"] }}',
-		description: 'Prove that a backup is whole: its checksum, that it can be read, that nothing is missing',
+			'={{ $parameter["operation"] === "verify" ? "verify: " + $parameter["level"] : $parameter["operation"] === "create" ? "create checksum" : "restore test" }}',
+		description: 'Prove that a backup is whole: its checksum, that it can be read, that it restores',
 		defaults: { name: 'Verify Checksum' },
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
@@ -34,8 +39,14 @@ export class VerifyChecksum implements INodeType {
 				displayName: 'Backup Encryption Key',
 				required: false,
 				testedBy: 'testEncryptionKey',
-				displayOptions: { show: { operation: ['verify'], level: ['readable', 'complete'] } },
+				displayOptions: { show: { operation: ['restoreTest', 'verify'] }, hide: { level: ['stored'] } },
 			},
+			{
+				name: 'postgres',
+				required: true,
+				displayOptions: { show: { operation: ['restoreTest'], scratch: ['server'] } },
+			},
+			...storedBackupCredentials,
 		],
 		properties: [
 			{
@@ -51,6 +62,13 @@ export class VerifyChecksum implements INodeType {
 						description: 'Compute the SHA-256 of a backup, as a file that sha256sum -c takes',
 					},
 					{
+						name: 'Restore Test',
+						value: 'restoreTest',
+						action: 'Test restore of backup',
+						description:
+							'Restore a backup into a scratch place, compare it with its manifest, and throw it away',
+					},
+					{
 						name: 'Verify',
 						value: 'verify',
 						action: 'Verify backup',
@@ -61,6 +79,9 @@ export class VerifyChecksum implements INodeType {
 			},
 			...create.description,
 			...verify.description,
+			...restoreTestDescriptions.description,
+			...storedBackupProperties,
+			...restoreTestDescriptions.options,
 		],
 	};
 
@@ -68,8 +89,8 @@ export class VerifyChecksum implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runToOutputs(this, { outputs: 2, errors: errorOutput(this) }, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as string;
-			return await (operation === 'create' ? create : verify).execute(this, itemIndex);
+			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
+			return await operations[operation].execute(this, itemIndex);
 		});
 	}
 }

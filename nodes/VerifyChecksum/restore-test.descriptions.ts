@@ -1,0 +1,144 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+import { caCertificateOption } from '../shared/properties';
+
+const show = { operation: ['restoreTest'] };
+
+/** They stand before the fields of the storage, if there is one. */
+export const description: INodeProperties[] = [
+	{
+		displayName: 'Restore Databases Into',
+		name: 'scratch',
+		type: 'options',
+		options: [
+			{
+				name: 'PostgreSQL Inside N8n',
+				value: 'process',
+				description: 'One that is started for the test and needs no server. It has the common extensions.',
+			},
+			{
+				name: 'Scratch Database on a Server',
+				value: 'server',
+				description: 'A database that is created for the test and dropped afterwards',
+			},
+		],
+		default: 'process',
+		description:
+			'The place where a database is restored, only to be looked at. Files go into a temporary folder.',
+		displayOptions: { show },
+	},
+	{
+		displayName: 'SQL Checks',
+		name: 'sqlChecks',
+		type: 'fixedCollection',
+		typeOptions: { multipleValues: true },
+		placeholder: 'Add Check',
+		default: {},
+		description:
+			'Questions to the restored database, asked read-only, each with the answer that it must give',
+		displayOptions: { show },
+		options: [
+			{
+				displayName: 'Check',
+				name: 'check',
+				values: [
+					{
+						displayName: 'Name',
+						name: 'name',
+						type: 'string',
+						default: '',
+						placeholder: 'e.g. Orders of today',
+						description: 'How the result calls it',
+					},
+					{
+						displayName: 'SQL',
+						name: 'sql',
+						type: 'string',
+						typeOptions: { rows: 2 },
+						default: '',
+						placeholder: 'e.g. SELECT count(*) > 1000 FROM orders',
+						description: 'One SELECT',
+					},
+					{
+						displayName: 'Expected',
+						name: 'expect',
+						type: 'options',
+						options: [
+							{ name: 'A Number Above Zero', value: 'positive', description: 'One value' },
+							{ name: 'Equal To', value: 'equals', description: 'One value that reads like the one given' },
+							{ name: 'No Rows', value: 'noRows', description: 'Such as a search for orphans' },
+							{ name: 'Rows', value: 'rows', description: 'At least one' },
+							{ name: 'True', value: 'true', description: 'One value' },
+						],
+						default: 'true',
+						description: 'What the answer must be',
+					},
+					{
+						displayName: 'Value',
+						name: 'value',
+						type: 'string',
+						default: '',
+						description: 'What the answer must read like',
+						displayOptions: { show: { expect: ['equals'] } },
+					},
+				],
+			},
+		],
+	},
+	{
+		displayName: 'Write Proof',
+		name: 'proof',
+		type: 'options',
+		options: [
+			{
+				name: 'Beside the Stored Backup',
+				value: 'storage',
+				description: 'In a file of its own next to it, which Apply Retention counts',
+			},
+			{ name: 'No', value: 'none', description: 'The result is in the item only' },
+		],
+		default: 'none',
+		description: 'Whether the result is kept where the backup lies',
+		displayOptions: { show },
+	},
+];
+
+/** They stand last. */
+export const options: INodeProperties[] = [
+	{
+		displayName: 'Options',
+		name: 'options',
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		displayOptions: { show },
+		options: [
+			{ ...caCertificateOption, displayOptions: { show: { '/scratch': ['server'] } } },
+			{
+				displayName: 'Maintenance Database',
+				name: 'maintenanceDatabase',
+				type: 'string',
+				default: 'postgres',
+				description: 'The database to connect to while the scratch database is created and dropped',
+				displayOptions: { show: { '/scratch': ['server'] } },
+			},
+			{
+				displayName: 'Time for Each Check',
+				name: 'checkTimeout',
+				type: 'number',
+				typeOptions: { minValue: 1 },
+				default: 60,
+				description: 'How long an SQL check may take, in seconds',
+			},
+			{
+				displayName: 'With Owners and Privileges',
+				name: 'withOwners',
+				type: 'boolean',
+				default: false,
+				description:
+					'Whether the scratch database gets the owners and privileges of the backup. The server must have all the roles.',
+				displayOptions: { show: { '/scratch': ['server'] } },
+			},
+		],
+	},
+];

@@ -1,0 +1,134 @@
+import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+
+import { inProcessScratch } from '../../lib/databases/postgres/scratch/in-process';
+import { serverScratch } from '../../lib/databases/postgres/scratch/on-server';
+import type { ScratchDatabase, SqlCheck } from '../../lib/databases/scratch';
+import { decoderWith } from '../../lib/encryption/decoder';
+import { LifeboatError } from '../../lib/errors';
+import { writeProof } from '../../lib/storage/backups';
+import type { Storage } from '../../lib/storage/storage';
+import { testRestore, toProof, type RestoreTestReport } from '../../lib/verification/restore-test';
+import { readArtifact, type KnownArtifact } from '../shared/artifacts';
+import { encryptionKeys, postgresConnection } from '../shared/credentials';
+import { cancelSignal } from '../shared/run';
+import { stagingFor } from '../shared/staging';
+import { storageFor } from '../shared/storage';
+
+import { failed, passed } from './outputs';
+import { keyOf } from './stored-backup';
+
+interface Options extends IDataObject {
+	caCertificate?: string;
+	checkTimeout?: number;
+	maintenanceDatabase?: string;
+	withOwners?: boolean;
+}
+
+export async function execute(
+	context: IExecuteFunctions,
+	itemIndex: number,
+): Promise<INodeExecutionData[][]> {
+	const artifact = await readArtifact(context, itemIndex);
+	if (context.getNodeParameter('proof', itemIndex) === 'none') {
+		return emit(context, itemIndex, artifact, await run(context, itemIndex, artifact));
+	}
+	const storage = await storageFor(context, itemIndex);
+	try {
+		// Looked for first: a test that took an hour must not end with nowhere to write to.
+		const key = await keyOf(context, itemIndex, storage, artifact.manifest);
+		const report = await run(context, itemIndex, artifact);
+		const proof = await prove(context, storage, key, artifact, report);
+		return emit(context, itemIndex, artifact, report, proof);
+	} finally {
+		await storage.close();
+	}
+}
+
+async function prove(
+	context: IExecuteFunctions,
+	storage: Storage,
+	key: string,
+	{ manifest }: KnownArtifact,
+	report: RestoreTestReport,
+): Promise<IDataObject | undefined> {
+	// What could not be tested proves nothing, and takes nothing back that was proven before.
+	if (report.result === 'not testable') return undefined;
+	await writeProof(storage, key, toProof(manifest, report), cancelSignal(context));
+	return { storage: storage.description, key };
+}
+
+async function run(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	artifact: KnownArtifact,
+): Promise<RestoreTestReport> {
+	const { checkTimeout } = context.getNodeParameter('options', itemIndex, {}) as Options;
+	const decoder = decoderWith(await encryptionKeys(context, itemIndex));
+	const sqlChecks = checksOf(context, itemIndex);
+	const { path: folder } = await stagingFor(context);
+	const { scratch, close } = await scratchFor(context, itemIndex, folder);
+	try {
+		return await testRestore(artifact, {
+			...{ decoder, folder, sqlChecks, scratches: [scratch], signal: cancelSignal(context) },
+			...(checkTimeout ? { checkTimeoutMs: checkTimeout * 1000 } : {}),
+		});
+	} finally {
+		await close();
+	}
+}
+
+async function scratchFor(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	folder: string,
+): Promise<{ scratch: ScratchDatabase; close: () => Promise<void> }> {
+	if (context.getNodeParameter('scratch', itemIndex) === 'process') {
+		return { scratch: inProcessScratch({ folder }), close: async () => {} };
+	}
+	const options = context.getNodeParameter('options', itemIndex, {}) as Options;
+	const { caCertificate, maintenanceDatabase, withOwners } = options;
+	const reachable = await postgresConnection(context, itemIndex, caCertificate ? { caCertificate } : {});
+	const scratch = serverScratch(reachable.connection, {
+		withOwners: withOwners === true,
+		...(maintenanceDatabase ? { maintenanceDatabase } : {}),
+	});
+	return { scratch, close: reachable.close };
+}
+
+/** The questions of the panel. @throws LifeboatError `INVALID_OPTION` for one without SQL. */
+function checksOf(context: IExecuteFunctions, itemIndex: number): SqlCheck[] {
+	const { check = [] } = context.getNodeParameter('sqlChecks', itemIndex, {}) as { check?: SqlCheck[] };
+	return check.map(({ name, sql, expect, value }, index) => {
+		const title = name.trim() || `SQL check ${index + 1}`;
+		if (sql.trim() !== '') return { name: title, sql, expect, ...(value === undefined ? {} : { value }) };
+		throw new LifeboatError('INVALID_OPTION', `The SQL of the check "${title}" is empty`, {
+			hint: 'Write one SELECT, or remove the check',
+		});
+	});
+}
+
+function emit(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	{ manifest }: KnownArtifact,
+	{ error, recoveryTime, dataAge, ...report }: RestoreTestReport,
+	proof?: IDataObject,
+): INodeExecutionData[][] {
+	const seconds = (milliseconds: number) => Math.round(milliseconds / 10) / 100;
+	const found: IDataObject = {
+		...(report as unknown as IDataObject),
+		recoverySeconds: seconds(recoveryTime),
+		dataAgeSeconds: seconds(dataAge),
+		...(proof ? { proof } : {}),
+	};
+	for (const message of report.warnings) {
+		context.addExecutionHints({ type: 'warning', location: 'outputPane', message });
+	}
+	if (error) return failed(context, itemIndex, error, { ...found, manifest });
+	const input = context.getInputData()[itemIndex]!;
+	return passed({
+		json: { ...input.json, verification: found },
+		...(input.binary ? { binary: input.binary } : {}),
+		pairedItem: { item: itemIndex },
+	});
+}

@@ -1,0 +1,52 @@
+import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import type { Manifest } from '../../lib/artifact/manifest';
+import { LifeboatError } from '../../lib/errors';
+import { listBackups, readBackup } from '../../lib/storage/backups';
+import type { Storage } from '../../lib/storage/storage';
+import { cancelSignal } from '../shared/run';
+import { prefixOf, storageCredentials, storageProperties } from '../shared/storage';
+
+/** When the fields of a storage are shown: `proof` is a field of the restore test alone. */
+const shown = { operation: ['restoreTest'] };
+const hide = { proof: ['none'] };
+
+/** Where the backup lies that the item holds. */
+export const storedBackupProperties: INodeProperties[] = storageProperties.map((property) => ({
+	...property,
+	displayOptions: { show: { ...property.displayOptions?.show, ...shown }, hide },
+}));
+
+export const storedBackupCredentials = storageCredentials.map((credential) => ({
+	...credential,
+	displayOptions: { show: { ...credential.displayOptions?.show, ...shown }, hide },
+}));
+
+/**
+ * The key under which a backup lies in a storage: where the item says, if that is still this backup; else it is looked for under the prefix.
+ *
+ * @throws LifeboatError `NOT_FOUND`
+ */
+export async function keyOf(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	storage: Storage,
+	{ id, fileName }: Manifest,
+): Promise<string> {
+	const signal = cancelSignal(context);
+	const { from, stored } = context.getInputData()[itemIndex]!.json as Record<string, IDataObject | undefined>;
+	for (const place of [stored, from]) {
+		if (typeof place?.key !== 'string' || place.storage !== storage.description) continue;
+		const backup = await readBackup(storage, place.key, signal);
+		if (backup.manifest?.id === id) return place.key;
+	}
+	const prefix = prefixOf(context, itemIndex);
+	for await (const { key, manifest } of listBackups(storage, { prefix, signal })) {
+		if (manifest?.id === id) return key;
+	}
+	throw new LifeboatError(
+		'NOT_FOUND',
+		`The backup ${fileName} is not under "${prefix}" in ${storage.description}`,
+		{ hint: 'Give the storage and prefix where this very backup lies, or choose to write no proof' },
+	);
+}
