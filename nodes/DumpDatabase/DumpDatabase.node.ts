@@ -9,7 +9,12 @@ import {
 import { runPerItem } from '../shared/run';
 
 import * as dump from './dump.operation';
+import * as dumpAll from './dump-all.operation';
+import * as dumpGlobals from './globals.operation';
+import { writingProperties } from './make';
 import { getSchemas, getTables, listDatabases } from './methods';
+
+const operations = { dump, dumpAll, dumpGlobals };
 
 export class DumpDatabase implements INodeType {
 	description: INodeTypeDescription = {
@@ -18,7 +23,8 @@ export class DumpDatabase implements INodeType {
 		icon: { light: 'file:../../icons/dumpDatabase.svg', dark: 'file:../../icons/dumpDatabase.dark.svg' },
 		group: ['input'],
 		version: [1],
-		subtitle: '={{ $parameter["name"] || $parameter["database"].value || "PostgreSQL" }}',
+		subtitle:
+			'={{ ({ dumpAll: "all databases", dumpGlobals: "roles and tablespaces" })[$parameter["operation"]] || $parameter["name"] || $parameter["database"].value || "PostgreSQL" }}',
 		description: 'Back up a PostgreSQL database without pg_dump or any other program on the server',
 		defaults: { name: 'Dump Database' },
 		usableAsTool: undefined,
@@ -47,16 +53,37 @@ export class DumpDatabase implements INodeType {
 						action: 'Dump database',
 						description: 'Write schema and rows of one database, as of one moment',
 					},
+					{
+						name: 'Dump All Databases',
+						value: 'dumpAll',
+						action: 'Dump all databases',
+						description: 'One backup for each database of the server, and one for its roles and tablespaces',
+					},
+					{
+						name: 'Dump Roles and Tablespaces',
+						value: 'dumpGlobals',
+						action: 'Dump roles and tablespaces',
+						description: 'What belongs to the server, not to one of its databases',
+					},
 				],
 				default: 'dump',
 			},
 			...dump.description,
+			...dumpAll.description,
+			...dumpGlobals.description,
+			...writingProperties,
+			dump.options,
+			dumpAll.options,
+			dumpGlobals.options,
 		],
 	};
 
 	methods = { listSearch: { listDatabases }, loadOptions: { getSchemas, getTables } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
-		return await runPerItem(this, async (itemIndex) => await dump.execute(this, itemIndex));
+		return await runPerItem(this, async (itemIndex) => {
+			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
+			return await operations[operation].execute(this, itemIndex);
+		});
 	}
 }

@@ -146,14 +146,47 @@ const collection = (options: INodeProperties[]): INodeProperties => ({
 /** Of the dump of one database. */
 export const dumpOptionsProperty = collection([...shared, ...choices]);
 
+/** Of the dump of all databases. */
+export const dumpAllOptionsProperty = collection([
+	...shared,
+	{
+		displayName: 'Exclude Databases',
+		name: 'excludeDatabases',
+		type: 'string',
+		typeOptions: { multipleValues: true, multipleValueButtonText: 'Add database' },
+		default: [],
+		placeholder: 'e.g. scratch',
+		description: 'Databases to leave out. Templates never come.',
+	},
+	{
+		displayName: 'Roles and Tablespaces',
+		name: 'globals',
+		type: 'options',
+		options: [
+			{ name: 'Leave Out', value: 'exclude' },
+			{ name: 'With Passwords If Permitted', value: 'include' },
+			{ name: 'Without Passwords', value: 'withoutPasswords' },
+		],
+		default: 'include',
+		description: 'Whether one more backup holds what belongs to the server and not to a database',
+	},
+]);
+
+const ofGlobals = new Set(['caCertificate', 'compressionLevel', 'includeHost', 'tags']);
+
+/** Of the dump of roles and tablespaces. */
+export const globalsOptionsProperty = collection(shared.filter(({ name }) => ofGlobals.has(name)));
+
 /** What is set in the collection. */
 export interface DumpNodeOptions extends IDataObject {
 	caCertificate?: string;
 	clean?: 'no' | 'yes' | 'ifExists';
 	compressionLevel?: number;
+	excludeDatabases?: string[];
 	excludeTableData?: string[];
 	excludeSchemas?: string[];
 	excludeTables?: string[];
+	globals?: 'include' | 'withoutPasswords' | 'exclude';
 	includeHost?: boolean;
 	largeObjects?: 'default' | 'include' | 'exclude';
 	lockTimeout?: number;

@@ -13,8 +13,8 @@ export const postgresEngine: DatabaseEngine<PostgresConnection, PostgresDumpOpti
 	};
 
 export { prepareGlobalsDump, type GlobalsOptions } from './globals/globals';
-export { databaseOverview, listDatabases } from './overview';
-export type { DatabaseOverview, TableOverview } from './overview';
+export { databaseOverview, listDatabases, serverDatabases } from './overview';
+export type { DatabaseOverview, ServerDatabase, TableOverview } from './overview';
 export type { PostgresConnection } from './connection';
 export type { PostgresDumpOptions } from './dump';
 export type { PostgresRestoreOptions } from './restore/restore';

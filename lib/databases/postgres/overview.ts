@@ -77,6 +77,33 @@ export async function listDatabases(
 	});
 }
 
+/** A database of a server. */
+export interface ServerDatabase {
+	name: string;
+	/** Why nobody, or not this user, can dump it. */
+	obstacle?: string;
+}
+
+/** All databases of a server, without templates; those that can't be dumped, too. @throws LifeboatError as `connectPostgres`. */
+export async function serverDatabases(
+	connection: PostgresConnection,
+	options: QueryOptions = {},
+): Promise<ServerDatabase[]> {
+	return withQuery(connection, options, `listing the databases of ${connection.host}`, async (query) => {
+		const rows = await query<{ name: string; open: string; permitted: string }>(
+			`SELECT datname AS name, datallowconn AS open, pg_catalog.has_database_privilege(datname, 'CONNECT') AS permitted
+			FROM pg_catalog.pg_database WHERE NOT datistemplate ORDER BY 1`,
+		);
+		return rows.map(({ name, open, permitted }) => {
+			if (open !== 't')
+				return { name, obstacle: 'it takes no connections (ALTER DATABASE … ALLOW_CONNECTIONS)' };
+			return permitted === 't'
+				? { name }
+				: { name, obstacle: `user ${connection.user} may not connect to it` };
+		});
+	});
+}
+
 type Query = <Row extends object>(sql: string) => Promise<Row[]>;
 
 async function withQuery<Result>(

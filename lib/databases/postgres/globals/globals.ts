@@ -13,7 +13,7 @@ import { parameterPrivileges, tablespaces } from './tablespaces';
 /** What is dumped of a server's globals. */
 export interface GlobalsOptions {
 	/**
-	 * `if permitted`, the default: with the hashes of the roles' passwords where the user may read them (superusers may).
+	 * `if permitted`, the default: with the hashes of the roles' passwords where the user may read them (superusers and members of pg_read_all_data may).
 	 * `required`: fail otherwise. `none`: without.
 	 */
 	passwords?: 'if permitted' | 'required' | 'none';
@@ -52,7 +52,7 @@ export async function prepareGlobalsDump(
 				'NOT_PERMITTED',
 				`User ${connection.user} may not read the passwords of roles`,
 				{
-					hint: 'Connect as a superuser, or dump roles without their passwords',
+					hint: 'Connect as a superuser, GRANT pg_read_all_data TO the user, or dump roles without their passwords',
 				},
 			);
 		}
