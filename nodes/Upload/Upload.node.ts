@@ -9,6 +9,7 @@ import {
 import { runPerItem } from '../shared/run';
 import { twoStorageCredentials } from '../shared/second-storage';
 import { storageProperties } from '../shared/storage';
+import { testWebDav } from '../shared/webdav-test';
 
 import * as copy from './copy.operation';
 import * as deletion from './delete.operation';
@@ -35,7 +36,10 @@ export class Upload implements INodeType {
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
 		outputs: [NodeConnectionTypes.Main],
-		credentials: twoStorageCredentials,
+		credentials: twoStorageCredentials.map((credential) => ({
+			...credential,
+			...(credential.name === 'lifeboatWebDavApi' && { testedBy: 'testWebDav' }),
+		})),
 		properties: [
 			{
 				displayName: 'Operation',
@@ -86,6 +90,8 @@ export class Upload implements INodeType {
 			...list.description,
 		],
 	};
+
+	methods = { credentialTest: { testWebDav } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

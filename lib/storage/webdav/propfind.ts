@@ -36,7 +36,7 @@ export async function lookUp(
 	} catch (error) {
 		// Some servers send on from a folder's path without / to that with it.
 		const location = error instanceof StatusError ? error.location : undefined;
-		if (location === undefined || !URL.parse(location, target.base)?.pathname.endsWith('/')) throw error;
+		if (location === undefined || !URL.parse(location, target.base.href)?.pathname.endsWith('/')) throw error;
 		entries = await propfind(target, `${path}/`, '0', signal);
 	}
 	return entries?.[0];
