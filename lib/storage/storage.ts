@@ -37,6 +37,11 @@ export interface PutOptions {
 	 * the next try to go on. Whoever gives it proves the whole object afterwards.
 	 */
 	resumable?: { sha256: string };
+	/**
+	 * What it is of a backup: the backup itself (default), a file beside it that never changes (manifest, checksum), or a mark that
+	 * may be taken back (pin, proof). Decides which objects are locked, or put where reading takes hours.
+	 */
+	role?: 'content' | 'sidecar' | 'mark';
 	/** Have the service compare what it receives with checksums, where it can (`StoredObject.receivedChecksum`). */
 	checksums?: boolean;
 }
@@ -47,12 +52,36 @@ export interface GetOptions {
 	range?: { start: number; end?: number };
 }
 
+export interface UnarchiveOptions {
+	days: number;
+	/** How fast, in the provider's words. */
+	tier: 'Bulk' | 'Expedited' | 'Standard';
+}
+
+/** How far an archived object is from being readable. */
+export interface Unarchived {
+	state: 'readable' | 'requested' | 'ongoing';
+	/** Hours from the request on, by what the provider promises, where it promises something. */
+	withinHours?: number;
+}
+
+/** The room in a storage. */
+export interface StorageSpace {
+	/** Bytes that may still be written. */
+	freeBytes: number;
+	/** Where known. */
+	totalBytes?: number;
+}
+
 /**
  * A place where backups lie. Every driver passes `test/lib/storage/conformance.ts`. All errors are LifeboatErrors that name the
  * key and the place: `NOT_FOUND`, `ALREADY_EXISTS`, `ACCESS_DENIED`, `CONNECTION_FAILED`, `DISK_FULL`, `INVALID_KEY`, `INVALID_RANGE`,
  * `INCOMPLETE`, `LOCKED`, or `STORAGE_FAILED`; what a source throws passes unchanged, and so does an abort.
  */
 export interface Storage {
+	/** Whether what is stored there can't be read at once (archive classes). */
+	readonly writesArchived?: boolean;
+
 	/** How to call it in messages, without secrets: `bucket backups at s3.example.com`. */
 	readonly description: string;
 
@@ -79,6 +108,22 @@ export interface Storage {
 
 	/** What `removeUnfinished` would look at, whoever started it. Not every kind of storage can tell. */
 	unfinished?(prefix: string, signal?: AbortSignal): AsyncIterable<UnfinishedUpload>;
+
+	/**
+	 * Has an archived object made readable for some days; costs what the provider takes for it. One that is readable, or on
+	 * its way, is left alone. Only where there are archive classes.
+	 */
+	unarchive?(key: string, options: UnarchiveOptions, signal?: AbortSignal): Promise<Unarchived>;
+
+	/** An address at which anybody may read an object for a while. Only where there is such a thing. */
+	link?(key: string, seconds: number): Promise<string>;
+
+	/**
+	 * How much room is left, where the storage can tell.
+	 *
+	 * @throws LifeboatError where it can't be reached; of a folder, `NOT_FOUND` also when it isn't there (a mount that failed).
+	 */
+	space?(signal?: AbortSignal): Promise<StorageSpace | undefined>;
 
 	/** Ends connections. Safe to call twice. */
 	close(): Promise<void>;

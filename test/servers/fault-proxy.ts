@@ -13,7 +13,7 @@ import { pipeline } from 'node:stream/promises';
 /** What goes wrong with one exchange. */
 export type Fault =
 	/** The service isn't asked; this is the answer. */
-	| { kind: 'answer'; status: number; body?: string }
+	| { kind: 'answer'; status: number; body?: string; headers?: Record<string, string> }
 	/** The connection to the service is cut after so many bytes of the client's body. */
 	| { kind: 'cut-request'; after: number }
 	/** The connection to the client is cut after so many bytes of the service's body. */
@@ -88,7 +88,9 @@ async function forward(
 ): Promise<void> {
 	if (fault?.kind === 'answer') {
 		await pipeline(incoming, swallow());
-		outgoing.writeHead(fault.status, { 'content-type': 'application/xml' }).end(fault.body ?? '');
+		outgoing
+			.writeHead(fault.status, { 'content-type': 'application/xml', ...fault.headers })
+			.end(fault.body ?? '');
 		return;
 	}
 	if (fault?.kind === 'swallow') {

@@ -4,7 +4,7 @@ import { serializeManifest, type Manifest } from '../../artifact/manifest';
 import { LifeboatError } from '../../errors';
 import { baseName } from '../keys';
 import { readText } from '../read-text';
-import type { Storage } from '../storage';
+import type { PutOptions, Storage } from '../storage';
 
 import { MAX_MANIFEST_SIZE } from './read';
 import { serializeMark, type Pin, type Proof } from './marks';
@@ -22,12 +22,10 @@ export async function writeSidecars(
 	signal?: AbortSignal,
 ): Promise<void> {
 	await writeText(storage, checksumKey(key), sha256Sidecar(baseName(key), manifest.stored.sha256), {
-		contentType: 'text/plain; charset=utf-8',
-		signal,
+		...{ contentType: 'text/plain; charset=utf-8', role: 'sidecar', signal },
 	});
 	await writeText(storage, manifestKey(key), serializeManifest(manifest), {
-		contentType: 'application/json',
-		signal,
+		...{ contentType: 'application/json', role: 'sidecar', signal },
 	});
 }
 
@@ -35,7 +33,7 @@ async function writeText(
 	storage: Storage,
 	key: string,
 	text: string,
-	options: { contentType: string; signal?: AbortSignal | undefined },
+	options: Pick<PutOptions, 'contentType' | 'role' | 'signal'>,
 ): Promise<void> {
 	const bytes = Buffer.from(text);
 	const source = Readable.from([bytes], { objectMode: false });
@@ -60,7 +58,11 @@ export async function writeProof(
 	proof: Omit<Proof, 'formatVersion'>,
 	signal?: AbortSignal,
 ): Promise<void> {
-	await writeText(storage, proofKey(key), serializeMark(proof), { contentType: 'application/json', signal });
+	await writeText(storage, proofKey(key), serializeMark(proof), {
+		contentType: 'application/json',
+		role: 'mark',
+		signal,
+	});
 }
 
 /** Keeps a backup from being deleted. @throws LifeboatError `PROOF_FAILED`. */
@@ -70,7 +72,11 @@ export async function writePin(
 	pin: Omit<Pin, 'formatVersion'>,
 	signal?: AbortSignal,
 ): Promise<void> {
-	await writeText(storage, pinKey(key), serializeMark(pin), { contentType: 'application/json', signal });
+	await writeText(storage, pinKey(key), serializeMark(pin), {
+		contentType: 'application/json',
+		role: 'mark',
+		signal,
+	});
 }
 
 /** Lets a backup be deleted again; one that isn't pinned is no error. */

@@ -7,6 +7,7 @@ import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { baseName, compareKeys } from '../keys';
 
 import type { S3Target } from './client';
+import { writeParams } from './write-params';
 
 /** Milliseconds that another upload gets for making its object appear. */
 const patience = 60_000;
@@ -108,7 +109,10 @@ const pause = (signal: AbortSignal) => sleep(50 + Math.random() * 200, undefined
 
 async function put(target: S3Target, Key: string): Promise<void> {
 	await target.client.send(
-		new PutObjectCommand({ Bucket: target.bucket, Key, Body: Buffer.alloc(0), ContentLength: 0 }),
+		new PutObjectCommand({
+			...{ Bucket: target.bucket, Key, Body: Buffer.alloc(0), ContentLength: 0 },
+			...writeParams(target.write, 'temporary'),
+		}),
 	);
 }
 

@@ -1,10 +1,12 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import type { BuildMiddleware, MetadataBearer } from '@aws-sdk/types';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
 import { LifeboatError } from '../../errors';
 
-import type { S3Settings } from './settings';
+import { providerOf, type S3Provider } from './providers';
+import type { S3Settings, S3WriteSettings } from './settings';
 
 /** One bucket, and the way to it. */
 export interface S3Target {
@@ -12,33 +14,63 @@ export interface S3Target {
 	readonly bucket: string;
 	/** `bucket backups at s3.example.com`. */
 	readonly description: string;
+	/** Whether the service heeds `If-None-Match` when an object is put, or says that it doesn't. */
+	readonly conditionalPut: boolean;
 	/** Whether the service is known to heed `If-None-Match` when it completes a multipart upload. */
 	readonly conditionalCompletion: boolean;
-	/** All parts of an upload but the last must have the same size (Cloudflare R2). */
+	/** All parts of an upload but the last must have the same size. */
 	readonly equalParts: boolean;
+	readonly write: S3WriteSettings;
 	/** Milliseconds without a byte after which a connection counts as dead. */
 	readonly timeout: number;
 	/** Milliseconds for which an outage in the middle of a transfer is bridged. */
 	readonly patience: number;
+	/** Milliseconds without a sign of life after which another run's claim counts as that of a dead process. */
+	readonly claimLifetime: number;
 }
 
-/** Opens no connection yet. @throws LifeboatError `INVALID_OPTION` for an endpoint that is no address. */
+/**
+ * Opens no connection yet.
+ *
+ * @throws LifeboatError `INVALID_OPTION` for an endpoint that is no address, or one that is missing.
+ */
 export function s3Target(settings: S3Settings): S3Target {
-	const endpoint = settings.endpoint?.trim() ? parseEndpoint(settings.endpoint.trim()) : undefined;
-	const host = endpoint?.host ?? '';
-	const isAmazon = !endpoint || /(^|\.)amazonaws\.com(\.cn)?$/.test(host);
-	const isCloudflare = host.endsWith('.r2.cloudflarestorage.com');
+	const { provider: name, accountId } = settings;
+	const given = settings.endpoint?.trim() ? parseEndpoint(settings.endpoint.trim()) : undefined;
+	const provider = providerOf(name, given?.host);
+	const region = provider.region ?? (settings.region.trim() || 'us-east-1');
+	const endpoint = given ?? providerEndpoint(name, provider, region, accountId);
 	const timeout = settings.timeout ?? 60_000;
-	const region = settings.region.trim() || 'us-east-1';
+	const forcePathStyle = (settings.forcePathStyle ?? false) || (provider.forcePathStyle ?? false);
 	return {
-		client: createClient(settings, region, endpoint, timeout),
+		client: createClient({ ...settings, forcePathStyle }, region, endpoint, timeout),
 		bucket: settings.bucket,
-		description: `bucket ${settings.bucket} at ${endpoint ? host : `Amazon S3 in ${region}`}`,
-		conditionalCompletion: isAmazon || isCloudflare,
-		equalParts: isCloudflare,
+		description: `bucket ${settings.bucket} at ${endpoint ? endpoint.host : `Amazon S3 in ${region}`}`,
+		conditionalPut: provider.conditionalPut ?? false,
+		conditionalCompletion: provider.conditionalCompletion ?? false,
+		equalParts: provider.equalParts ?? false,
+		write: settings,
 		timeout,
 		patience: settings.patience ?? 120_000,
+		claimLifetime: settings.claimLifetime ?? 60_000,
 	};
+}
+
+function providerEndpoint(
+	name: S3Settings['provider'],
+	provider: S3Provider,
+	region: string,
+	accountId: string | undefined,
+): URL | undefined {
+	if (name === 'r2' && accountId) return parseEndpoint(`${accountId}.r2.cloudflarestorage.com`);
+	if (provider.endpoint) return parseEndpoint(provider.endpoint(region));
+	if (name === undefined || name === 'aws') return undefined;
+	throw new LifeboatError('INVALID_OPTION', 'The endpoint of the S3 service is missing', {
+		hint:
+			name === 'r2'
+				? 'Fill in the Account ID, or the endpoint in the credential'
+				: 'Give it in the credential as https://host or https://host:port, without the bucket',
+	});
 }
 
 function createClient(
@@ -49,7 +81,7 @@ function createClient(
 ): S3Client {
 	const { accessKeyId, secretAccessKey, sessionToken, forcePathStyle, ignoreTlsErrors, ca } = settings;
 	const agent = { keepAlive: true, maxSockets: 64 };
-	return new S3Client({
+	const client = new S3Client({
 		region,
 		...(endpoint && { endpoint: endpoint.href }),
 		credentials: { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) },
@@ -72,7 +104,16 @@ function createClient(
 			httpsAgent: new HttpsAgent({ ...agent, ...(ca && { ca }), rejectUnauthorized: !ignoreTlsErrors }),
 		},
 	});
+	if (settings.requesterPays) client.middlewareStack.add(payAsRequester, { step: 'build' });
+	return client;
 }
+
+/** Consents to pay in every request, in place of a field in each of the SDK's inputs. */
+const payAsRequester: BuildMiddleware<object, MetadataBearer> = (next) => async (args) => {
+	const { headers } = args.request as { headers: Record<string, string> };
+	headers['x-amz-request-payer'] = 'requester';
+	return await next(args);
+};
 
 function parseEndpoint(text: string): URL {
 	const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);

@@ -17,6 +17,7 @@ import type { S3Target } from './client';
 import { isMissing } from './errors';
 import { MAX_PARTS, partsInFlight, type PartReader, type PartSizes } from './parts';
 import { persist } from './persist';
+import type { WriteParams } from './write-params';
 
 /** What all parts of an upload share. */
 export interface UploadRequest {
@@ -26,6 +27,8 @@ export interface UploadRequest {
 	id: string;
 	/** Have the service compare what it receives with checksums. */
 	checksums: boolean;
+	/** How the object is to be kept. */
+	write: WriteParams;
 }
 
 /** A multipart upload whose parts are all there. */

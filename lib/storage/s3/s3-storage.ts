@@ -5,16 +5,27 @@ import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { assertKey, baseName, compareKeys, isTemporaryKey } from '../keys';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
+import type {
+	GetOptions,
+	PutOptions,
+	Storage,
+	StoredObject,
+	Unarchived,
+	UnarchiveOptions,
+	UnfinishedUpload,
+} from '../storage';
 
+import { unarchive } from './archive';
 import { s3Target, type S3Target } from './client';
 import { download } from './download';
 import { hasStatus, isMissing, s3Error } from './errors';
+import { presignedLink } from './link';
 import { SourceFailed } from './parts';
 import { removeObject } from './remove';
 import type { S3Settings } from './settings';
 import { listUnfinished, removeUnfinished } from './unfinished';
-import { head, upload, UploadKept } from './upload';
+import { described, head, upload, UploadKept } from './upload';
+import { isArchiveClass } from './write-params';
 
 export type { S3Settings } from './settings';
 
@@ -30,11 +41,14 @@ export function s3Storage(settings: S3Settings): Storage {
 class S3Storage implements Storage {
 	readonly description: string;
 
+	readonly writesArchived: boolean;
+
 	/** Whether the bucket has shown that it exists: HEAD answers 404 for a missing object and a missing bucket alike. */
 	private bucketSeen = false;
 
 	constructor(private readonly target: S3Target) {
 		this.description = target.description;
+		this.writesArchived = isArchiveClass(target.write.storageClass);
 	}
 
 	async put(key: string, source: Readable, options: PutOptions = {}): Promise<StoredObject> {
@@ -76,7 +90,7 @@ class S3Storage implements Storage {
 				key,
 				size: there.ContentLength ?? 0,
 				modifiedAt: there.LastModified ?? new Date(0),
-				...(there.ETag !== undefined && { version: there.ETag }),
+				...described(there),
 			};
 		} catch (error) {
 			throw s3Error(error, `Looking up ${key} in ${this.description}`);
@@ -114,6 +128,20 @@ class S3Storage implements Storage {
 		}
 	}
 
+	async unarchive(key: string, options: UnarchiveOptions, signal?: AbortSignal): Promise<Unarchived> {
+		assertKey(key);
+		try {
+			return await unarchive(this.target, key, options, signal);
+		} catch (error) {
+			throw s3Error(error, `Asking for the restoration of ${key} in ${this.description}`);
+		}
+	}
+
+	async link(key: string, seconds: number): Promise<string> {
+		assertKey(key);
+		return await presignedLink(this.target, key, seconds);
+	}
+
 	/** The objects that claims and records are. Those of a key lie in its folder, under names of their own. */
 	private async *temporary(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {
 		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
@@ -131,7 +159,7 @@ class S3Storage implements Storage {
 		let last: string | undefined;
 		do {
 			const page = await this.listPage(prefix, token, signal);
-			for (const { Key: key, Size, LastModified, ETag } of page.Contents ?? []) {
+			for (const { Key: key, Size, LastModified } of page.Contents ?? []) {
 				if (key === undefined) continue;
 				if (last !== undefined && compareKeys(last, key) >= 0) throw this.outOfOrder();
 				last = key;
@@ -139,7 +167,6 @@ class S3Storage implements Storage {
 					key,
 					size: Size ?? 0,
 					modifiedAt: LastModified ?? new Date(0),
-					...(ETag !== undefined && { version: ETag }),
 				};
 			}
 			token = page.IsTruncated ? page.NextContinuationToken : undefined;

@@ -20,6 +20,7 @@ import { isDead, parseOwner, self } from '../owner';
 import type { S3Target } from './client';
 import { isMissing } from './errors';
 import { abortUpload, type UploadRequest } from './multipart';
+import { writeParams } from './write-params';
 
 /**
  * Milliseconds after its last part after which an upload that nobody gave up counts as that of a dead process. The clocks of the
@@ -201,6 +202,7 @@ async function writeRecord(target: S3Target, Key: string, record: UploadRecord):
 		new PutObjectCommand({
 			...{ Bucket: target.bucket, Key, Body, ContentLength: Body.length },
 			...{ ContentType: 'application/json' },
+			...writeParams(target.write, 'temporary'),
 		}),
 	);
 }

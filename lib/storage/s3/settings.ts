@@ -1,5 +1,31 @@
+import type { ObjectLockMode, ServerSideEncryption, StorageClass } from '@aws-sdk/client-s3';
+
+import type { S3ProviderName } from './providers';
+
+/** What is asked of the service for each object that is written. */
+export interface S3WriteSettings {
+	/** The backup's own object only: the files beside it must stay readable at once. */
+	storageClass?: StorageClass;
+	/** Everything that is written. */
+	encryption?: { algorithm: ServerSideEncryption; kmsKeyId?: string };
+	/** The backup, its checksum and its manifest; not the marks, which may be taken back. */
+	objectLock?: { mode: ObjectLockMode; until: Date };
+	/** As `objectLock`. */
+	legalHold?: boolean;
+	/** All that stays. */
+	tags?: Record<string, string>;
+}
+
 /** How to reach a bucket. */
-export interface S3Settings {
+export interface S3Settings extends S3WriteSettings {
+	/** Sets what the others leave open; guessed from the endpoint unless given. */
+	provider?: S3ProviderName;
+	/** Cloudflare R2: part of the endpoint, where none is given. */
+	accountId?: string;
+	/** Whoever uses the bucket pays for it. */
+	requesterPays?: boolean;
+	/** Milliseconds without a sign of life after which another run's claim counts as that of a dead process; 60,000 unless given. */
+	claimLifetime?: number;
 	bucket: string;
 	region: string;
 	/** Such as `https://s3.example.com`; Amazon's own unless given. */

@@ -1,4 +1,9 @@
-import { HeadObjectCommand, PutObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import {
+	HeadObjectCommand,
+	PutObjectCommand,
+	type HeadObjectCommandOutput,
+	type PutObjectCommandOutput,
+} from '@aws-sdk/client-s3';
 import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
@@ -16,9 +21,11 @@ import {
 	type UploadedParts,
 	type UploadRequest,
 } from './multipart';
+import { ensureKept } from './ensure-kept';
 import { PartReader, partSizes } from './parts';
 import { mayPass } from './persist';
 import { closeSession, leaveSession, openSession, type UploadSession } from './session';
+import { needsChecksum, writeParams } from './write-params';
 
 /** Name of the object's metadata that tells which upload wrote it. */
 const UPLOAD_ID = 'lifeboat-upload';
@@ -33,7 +40,10 @@ export async function upload(
 	const { size, ifExists = 'fail', contentType, resumable, checksums = false } = options;
 	const { signal = new AbortController().signal } = options;
 	const onlyNew = ifExists === 'fail';
-	const request: UploadRequest = { key, contentType, id: randomUUID(), checksums };
+	const request: UploadRequest = {
+		...{ key, contentType, id: randomUUID(), checksums: checksums || needsChecksum(target.write) },
+		write: writeParams(target.write, options.role),
+	};
 	const reader = new PartReader(source);
 	const cancel = () => reader.cancel(signal.reason);
 	signal.addEventListener('abort', cancel, { once: true });
@@ -44,13 +54,17 @@ export async function upload(
 		const first = await reader.fill(Buffer.allocUnsafeSlow(Math.min(sizes(1), size ?? Infinity) || 1));
 		if (reader.ended) {
 			assertLength(key, size, first.length);
-			const md5 = checksums ? createHash('md5').update(first).digest() : undefined;
-			const etag = await putWhole(target, request, first, md5, onlyNew, signal);
-			const received = isMd5(etag, md5) ? { receivedChecksum: 'MD5' } : {};
-			if (etag) return { key, size: first.length, modifiedAt: new Date(), version: etag, ...received };
+			const md5 = request.checksums ? createHash('md5').update(first).digest() : undefined;
+			const answer = await putWhole(target, request, first, md5, onlyNew, signal);
+			await ensureKept(target, key, options.role, signal);
+			const version = versionOf(answer);
+			const received = isMd5(answer?.ETag, md5) ? { receivedChecksum: 'MD5' } : {};
+			if (version !== undefined)
+				return { key, size: first.length, modifiedAt: new Date(), version, ...received };
 			return await stored(target, request, first.length, signal);
 		}
 		const sent = await putParts(target, request, reader, first, { size, sizes, onlyNew, resumable, signal });
+		await ensureKept(target, key, options.role, signal);
 		const received = sent.confirmed ? { receivedChecksum: 'MD5 of each part' } : {};
 		return { ...(await stored(target, request, sent.size, signal)), ...received };
 	} finally {
@@ -66,26 +80,28 @@ async function putWhole(
 	md5: Buffer | undefined,
 	onlyNew: boolean,
 	signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<PutObjectCommandOutput | undefined> {
 	const put = (condition: { IfNoneMatch?: '*' }) =>
 		target.client.send(
 			new PutObjectCommand({
 				...{ Bucket: target.bucket, Key: request.key, Body: body, ContentLength: body.length },
 				...{ ContentType: request.contentType, Metadata: { [UPLOAD_ID]: request.id }, ...condition },
-				...(md5 && { ContentMD5: md5.toString('base64') }),
+				...{ ...request.write, ...(md5 && { ContentMD5: md5.toString('base64') }) },
 			}),
 			{ abortSignal: signal },
 		);
+	const claimed = async () => {
+		const free = () => assertFree(target, request.key, signal);
+		return await withClaim(target, request.key, signal, free, async () => {
+			await free();
+			return await put({});
+		});
+	};
 	try {
-		return (await put(onlyNew ? { IfNoneMatch: '*' } : {})).ETag;
+		if (onlyNew && !target.conditionalPut) return await claimed();
+		return await put(onlyNew ? { IfNoneMatch: '*' } : {});
 	} catch (error) {
-		if (onlyNew && isNotImplemented(error)) {
-			const free = () => assertFree(target, request.key, signal);
-			return withClaim(target, request.key, signal, free, async () => {
-				await free();
-				return (await put({})).ETag;
-			});
-		}
+		if (onlyNew && target.conditionalPut && isNotImplemented(error)) return await claimed();
 		if (await isOurs(target, request, error)) return undefined;
 		throw conflict(target, request.key, error);
 	}
@@ -119,6 +135,7 @@ async function putParts(
 	const create = {
 		...{ Bucket: target.bucket, Key: key, ContentType: request.contentType },
 		Metadata: { [UPLOAD_ID]: request.id },
+		...request.write,
 	};
 	const session = await openSession(target, request, create, content, signal);
 	const mine = { ...request, id: session.record.id };
@@ -210,8 +227,23 @@ async function stored(
 		key,
 		size,
 		modifiedAt: there?.LastModified ?? new Date(),
-		...(there?.ETag !== undefined && { version: there.ETag }),
+		...(there && described(there)),
 	};
+}
+
+/** Two versions with the same content differ in their id only. Where the bucket keeps none, it is `null`. */
+export function versionOf(
+	answer: { ETag?: string | undefined; VersionId?: string | undefined } | undefined,
+): string | undefined {
+	if (!answer?.ETag) return undefined;
+	const { ETag, VersionId = 'null' } = answer;
+	return VersionId === 'null' ? ETag : `${ETag} ${VersionId}`;
+}
+
+/** The version as a property, where there is one. */
+export function described(answer: Parameters<typeof versionOf>[0]): { version?: string } {
+	const version = versionOf(answer);
+	return version === undefined ? {} : { version };
 }
 
 /** What the service says of an object; nothing if it isn't there. */
