@@ -2,6 +2,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
+import type { FtpSettings } from '../../lib/storage/ftp/settings';
+
 import { makeCertificate } from './certificate';
 import { freePort } from './ports';
 import { isListening, runCommand, startProcess, waitUntil } from './process';
@@ -18,6 +20,8 @@ export interface ProftpdServer {
 	readonly ca: string;
 	/** Of the server's SSH host key, as `ssh-keygen -l` prints it; empty where it speaks FTP. */
 	readonly hostKeyFingerprint: string;
+	/** Settings of an FTP storage, but for its folder. */
+	access(security: FtpSettings['security']): Omit<FtpSettings, 'folder'>;
 	/** What it wrote so far. */
 	log(): Promise<string>;
 	stop(): Promise<void>;
@@ -27,7 +31,7 @@ export interface ProftpdOptions {
 	/** `sftp`, or how FTP is protected: TLS may be used, must be used, or is there from the first byte. */
 	speaks?: 'plain' | 'optional-tls' | 'explicit-tls' | 'implicit-tls' | 'sftp';
 	/** Further lines of its configuration. */
-	settings?: string[];
+	settings?: readonly string[];
 	/** Instead of a free one. */
 	port?: number;
 	/** Instead of a folder of its own. */
@@ -86,6 +90,7 @@ export async function startProftpd(options: ProftpdOptions = {}): Promise<Proftp
 	return {
 		...{ host: '127.0.0.1', port, user, password, folder, ca: certificate.pem },
 		hostKeyFingerprint: printed.split(' ')[1] ?? '',
+		access: (security) => ({ host: '127.0.0.1', port, user, password, ca: certificate.pem, security }),
 		log: async () => await readFile(path('system.log'), 'utf8'),
 		stop,
 	};

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { alreadyExists } from '../taken';
 
 import { isConnectionError, Status, statusOf } from './errors';
 import type { SftpSession } from './session';
-import { alreadyExists, type SftpSessions } from './sessions';
+import type { SftpSessions } from './sessions';
 
 /** Milliseconds that another writer gets for one rename. */
 const patience = 10_000;

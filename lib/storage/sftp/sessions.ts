@@ -98,11 +98,3 @@ export async function raced<Result>(
 		signal.removeEventListener('abort', stop);
 	}
 }
-
-/** What to throw where a key is taken. */
-export function alreadyExists(key: string, description: string, cause?: unknown): LifeboatError {
-	return new LifeboatError('ALREADY_EXISTS', `${key} already exists in ${description}`, {
-		hint: 'Choose another key, or allow the existing one to be replaced',
-		cause,
-	});
-}

@@ -7,13 +7,14 @@ import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
 import type { PutOptions } from '../storage';
+import { alreadyExists, inTheWay, truncated, vanished } from '../taken';
 
 import { blocks } from './blocks';
 import { sftpError, Status, statusOf } from './errors';
 import { makeFolder } from './folders';
 import { publishNew, publishReplacing } from './publish';
 import { RemoteFile } from './remote-file';
-import { alreadyExists, type SftpSessions } from './sessions';
+import type { SftpSessions } from './sessions';
 
 /** Bytes under way at once: enough for fast lines, and little enough for a slow one to answer within the time-out. */
 const WINDOW = 4 * 1024 * 1024;
@@ -54,7 +55,7 @@ export async function upload(target: UploadTarget, source: Readable, options: Pu
 			size === undefined ? source : chain(source, [new ExactLength(size, `The source of ${key}`)]);
 		const sent = await send(checked, signal, (data, position) => asked(file.write(data, position)));
 		const written = await asked(file.finish());
-		if (written.size !== sent) throw truncated(target, sent, written.size);
+		if (written.size !== sent) throw truncated(key, description, sent, written.size);
 		// Times have seconds only: whoever reads the old one must be able to tell that there is another now.
 		if (before && before.mtime >= written.mtime) {
 			await asked(sessions.run(signal, (session) => session.setTime(temporary, before.mtime + 1)));
@@ -71,9 +72,7 @@ export async function upload(target: UploadTarget, source: Readable, options: Pu
 	}
 	const stored = await lookUp();
 	if (stored) return stored;
-	throw new LifeboatError('STORAGE_FAILED', `${key} vanished from ${description} right after it was stored`, {
-		hint: 'Something on the server moves or deletes new files. Give Lifeboat a folder of its own',
-	});
+	throw vanished(key, description);
 }
 
 /** Hands on all bytes of a source, several blocks at once. A write that fails ends it at once. @returns how many bytes. */
@@ -148,18 +147,4 @@ async function assertSpace(target: UploadTarget, folder: string, size: number): 
 async function removeQuietly(sessions: SftpSessions, path: string): Promise<void> {
 	const stop = AbortSignal.timeout(cleanupPatience);
 	await sessions.run(stop, (session) => session.remove(path), cleanupPatience).catch(() => {});
-}
-
-function truncated({ key, description }: UploadTarget, sent: number, stored: number): LifeboatError {
-	return new LifeboatError(
-		'INCOMPLETE',
-		`${description} stored ${stored} bytes of ${key}, but ${sent} were sent`,
-		{ hint: 'Check the disk, the quota and the log of the server, then run the node again' },
-	);
-}
-
-function inTheWay(path: string): LifeboatError {
-	return new LifeboatError('INVALID_KEY', `${path} is a folder or a link, no file`, {
-		hint: 'Choose another key',
-	});
 }
