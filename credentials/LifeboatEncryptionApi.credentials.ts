@@ -14,7 +14,7 @@ export class LifeboatEncryptionApi implements ICredentialType {
 	properties: INodeProperties[] = [
 		{
 			displayName:
-				'Fill in only what you need: recipients to encrypt, the identity to decrypt. n8n can back up with the public recipients alone while the identity lies in your safe.',
+				'Fill in only what you need: recipients or public keys to encrypt, the identity or private key to decrypt. n8n can back up with the public keys alone while the secret ones lie in your safe.',
 			name: 'notice',
 			type: 'notice',
 			default: '',
@@ -27,7 +27,7 @@ export class LifeboatEncryptionApi implements ICredentialType {
 			default: '',
 			placeholder: 'e.g. age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
 			description:
-				'Public keys that backups are encrypted for, one a line. The command age-keygen makes a pair',
+				'Public keys that backups are encrypted for, one a line: age1... or SSH keys (ssh-ed25519, ssh-rsa). The operation Create Key and the command age-keygen make a pair.',
 		},
 		// eslint-disable-next-line @n8n/community-nodes/credential-unnecessary-password -- it is a secret key
 		{
@@ -39,7 +39,47 @@ export class LifeboatEncryptionApi implements ICredentialType {
 			default: '',
 			placeholder: 'e.g. AGE-SECRET-KEY-1...',
 			description:
-				'Secret key that opens the backups, needed only where they are decrypted. Several may be given, one a line',
+				'Secret key that opens the backups, needed only where they are decrypted. Several may be given, one a line, also SSH private keys without a passphrase; the right one is found.',
+		},
+
+		{
+			displayName: 'OpenPGP Public Keys',
+			name: 'openpgpPublicKeys',
+			type: 'string',
+			// eslint-disable-next-line n8n-nodes-base/cred-class-field-type-options-password-missing -- they are public
+			typeOptions: { rows: 3 },
+			default: '',
+			placeholder: 'e.g. -----BEGIN PGP PUBLIC KEY BLOCK-----',
+			description:
+				'Keys that backups are encrypted for, and that signatures are checked with, one below the other, as "gpg --armor --export" prints them',
+		},
+		{
+			displayName: 'OpenPGP Private Keys',
+			name: 'openpgpPrivateKeys',
+			type: 'string',
+			typeOptions: { password: true, rows: 3 },
+			default: '',
+			placeholder: 'e.g. -----BEGIN PGP PRIVATE KEY BLOCK-----',
+			description:
+				'Keys that open the backups, needed only where they are decrypted, as "gpg --armor --export-secret-keys" prints them',
+		},
+		// eslint-disable-next-line @n8n/community-nodes/credential-unnecessary-password -- it is a secret key
+		{
+			displayName: 'OpenPGP Signing Key',
+			name: 'openpgpSigningKey',
+			type: 'string',
+			typeOptions: { password: true, rows: 3 },
+			default: '',
+			placeholder: 'e.g. -----BEGIN PGP PRIVATE KEY BLOCK-----',
+			description: 'Private key that signs backups encrypted with OpenPGP. Leave it empty not to sign.',
+		},
+		{
+			displayName: 'OpenPGP Key Passphrase',
+			name: 'openpgpKeyPassphrase',
+			type: 'string',
+			typeOptions: { password: true },
+			default: '',
+			description: 'What unlocks the OpenPGP private and signing keys, if they are locked',
 		},
 		{
 			displayName: 'Passphrase',
@@ -48,7 +88,15 @@ export class LifeboatEncryptionApi implements ICredentialType {
 			typeOptions: { password: true },
 			default: '',
 			description:
-				'For backups encrypted with a passphrase instead of recipients. Keep a copy outside n8n: without it nobody can open them',
+				'For backups encrypted with a passphrase instead of recipients, in every format. Keep a copy outside n8n: without it nobody can open them.',
+		},
+		{
+			displayName: 'Earlier Passphrases',
+			name: 'earlierPassphrases',
+			type: 'string',
+			typeOptions: { password: true, rows: 3 },
+			default: '',
+			description: 'Passphrases of older backups, one a line. They open, and are never used to encrypt.',
 		},
 	];
 }

@@ -18,3 +18,4 @@ export {
 } from './backups/sidecars';
 export { storeBackup, type StoreBackupOptions, type StoreBackupResult } from './backups/store';
 export { removePin, writePin, writeProof } from './backups/write-sidecars';
+export { reencryptBackup, type ReencryptBackupOptions } from './backups/reencrypt';

@@ -10,8 +10,13 @@ import { testEncryptionKey } from '../shared/encryption-key-test';
 import { handOverProperty } from '../shared/properties';
 import { runPerItem } from '../shared/run';
 
+import * as createKey from './create-key.operation';
 import * as decrypt from './decrypt.operation';
+import { encodingProperties } from './encoding';
 import * as encrypt from './encrypt.operation';
+import * as reencrypt from './reencrypt.operation';
+
+const operations = { createKey, decrypt, encrypt, reencrypt };
 
 export class Encrypt implements INodeType {
 	description: INodeTypeDescription = {
@@ -20,8 +25,10 @@ export class Encrypt implements INodeType {
 		icon: { light: 'file:../../icons/encrypt.svg', dark: 'file:../../icons/encrypt.dark.svg' },
 		group: ['transform'],
 		version: [1],
-		subtitle: '={{ $parameter["operation"] === "decrypt" ? "decrypt" : "encrypt with age" }}',
-		description: 'Encrypt backups with age, or decrypt them',
+		subtitle:
+			'={{ ({ createKey: "create key", decrypt: "decrypt", encrypt: "encrypt with ", reencrypt: "re-encrypt with " })[$parameter["operation"]] + (["encrypt", "reencrypt"].includes($parameter["operation"]) ? $parameter["encryptWith"] : "") }}',
+		description: 'Encrypt backups with age, OpenPGP or AES-256-GCM, decrypt them, or change their keys',
+		sensitiveOutputFields: ['identity'],
 		defaults: { name: 'Encrypt' },
 		usableAsTool: undefined,
 		inputs: [NodeConnectionTypes.Main],
@@ -32,7 +39,9 @@ export class Encrypt implements INodeType {
 				displayName: 'Backup Encryption Key',
 				required: true,
 				testedBy: 'testEncryptionKey',
+				displayOptions: { show: { operation: ['decrypt', 'encrypt', 'reencrypt'] } },
 			},
+			...reencrypt.reencryptCredentials,
 		],
 		hints: [
 			{
@@ -52,6 +61,12 @@ export class Encrypt implements INodeType {
 				noDataExpression: true,
 				options: [
 					{
+						name: 'Create Key',
+						value: 'createKey',
+						action: 'Create key pair',
+						description: 'Make an age key pair: a recipient for n8n, an identity for your safe',
+					},
+					{
 						name: 'Decrypt',
 						value: 'decrypt',
 						action: 'Decrypt backup',
@@ -63,11 +78,24 @@ export class Encrypt implements INodeType {
 						action: 'Encrypt backup',
 						description: 'Encrypt a backup so that only the holder of the key can open it',
 					},
+					{
+						name: 'Re-Encrypt',
+						value: 'reencrypt',
+						action: 'Re encrypt backup',
+						description: 'Change the recipients, passphrase or format of an encrypted backup',
+					},
 				],
 				default: 'encrypt',
 			},
-			...encrypt.description,
-			handOverProperty,
+			...reencrypt.description,
+			...encodingProperties,
+			{
+				...handOverProperty,
+				displayOptions: {
+					show: { operation: ['decrypt', 'encrypt', 'reencrypt'] },
+					hide: { backupSource: ['stored'] },
+				},
+			},
 		],
 	};
 
@@ -75,8 +103,8 @@ export class Encrypt implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as string;
-			return await (operation === 'decrypt' ? decrypt : encrypt).execute(this, itemIndex);
+			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
+			return await operations[operation].execute(this, itemIndex);
 		});
 	}
 }

@@ -25,6 +25,17 @@ export function keysOf(data: ICredentialDataDecryptedObject): EncryptionKeys {
 		recipients: filled(data.recipients),
 		identities: filled(data.identity),
 		...(passphrase ? { passphrase } : {}),
+		...(typeof data.earlierPassphrases === 'string' && data.earlierPassphrases !== ''
+			? { earlierPassphrases: data.earlierPassphrases.split(/\r?\n/).filter((each) => each !== '') }
+			: {}),
+		openpgp: {
+			publicKeys: filled(data.openpgpPublicKeys),
+			privateKeys: filled(data.openpgpPrivateKeys),
+			signingKeys: filled(data.openpgpSigningKey),
+			...(typeof data.openpgpKeyPassphrase === 'string' && data.openpgpKeyPassphrase !== ''
+				? { keyPassphrase: data.openpgpKeyPassphrase }
+				: {}),
+		},
 	};
 }
 

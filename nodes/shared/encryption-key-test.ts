@@ -7,7 +7,13 @@ import type {
 	INodeCredentialTestResult,
 } from 'n8n-workflow';
 
-import { createAgeIdentity, decryptor, encryptionEncoding } from '../../lib/encryption/encryption';
+import {
+	createAgeIdentity,
+	decryptor,
+	encryptionEncoding,
+	type EncryptionName,
+	type EncryptionTargets,
+} from '../../lib/encryption/encryption';
 import { LifeboatError } from '../../lib/errors';
 import { chain } from '../../lib/streams/chain';
 import { keysOf } from './credentials';
@@ -26,10 +32,10 @@ export async function testEncryptionKey(
 }
 
 async function tryKeys(keys: ReturnType<typeof keysOf>): Promise<string> {
-	const { recipients = [], identities = [], passphrase } = keys;
+	const { recipients = [], identities = [], openpgp = {}, passphrase } = keys;
 	const done: string[] = [];
 	if (recipients.length > 0) {
-		const sealed = await encrypt({ recipients });
+		const sealed = await encrypt('age', { recipients });
 		done.push('The recipients are valid');
 		if (identities.length > 0) {
 			await open(sealed, { identities });
@@ -40,20 +46,34 @@ async function tryKeys(keys: ReturnType<typeof keysOf>): Promise<string> {
 		await checkIdentity(identities);
 		done.push('The identity is valid');
 	}
+	if (openpgp.publicKeys?.length) {
+		const sealed = await encrypt('openpgp', { openpgp });
+		done.push('OpenPGP: the public keys are valid');
+		if (openpgp.signingKeys?.length) done.push('the signing key signs');
+		if (openpgp.privateKeys?.length) {
+			await open(sealed, { openpgp });
+			done.push('the private key opens what is encrypted for them');
+		}
+	} else if (openpgp.privateKeys?.length || openpgp.signingKeys?.length) {
+		// Parsing unlocks them; there is nothing to open with them.
+		await decryptor({ type: 'encryption', format: 'openpgp' }, { openpgp, passphrase: 'x' });
+		if (openpgp.signingKeys?.length) await encrypt('openpgp', { openpgp, passphrase: 'x' });
+		done.push('The OpenPGP keys are valid');
+	}
 	if (passphrase) {
-		await encrypt({ passphrase });
+		await encrypt('age', { passphrase });
 		done.push('a passphrase is set');
 	}
 	if (done.length > 0) return done.join('; ');
 	throw new LifeboatError('KEY_MISSING', 'Nothing is filled in', {
-		hint: 'Fill in age recipients to encrypt, an age identity to decrypt, or a passphrase',
+		hint: 'Fill in recipients or public keys to encrypt, an identity or private key to decrypt, or a passphrase',
 	});
 }
 
 type Sealed = { bytes: Buffer; transformation: Parameters<typeof decryptor>[0] };
 
-async function encrypt(keys: Parameters<typeof encryptionEncoding>[1]): Promise<Sealed> {
-	const encoding = await encryptionEncoding('age', keys);
+async function encrypt(name: EncryptionName, keys: EncryptionTargets): Promise<Sealed> {
+	const encoding = await encryptionEncoding(name, keys);
 	const bytes = await buffer(
 		chain(Readable.from([Buffer.from('probe')]), [await encoding.createTransform()]),
 	);
@@ -67,7 +87,7 @@ async function open(sealed: Sealed, keys: Parameters<typeof decryptor>[1]): Prom
 
 async function checkIdentity(identities: readonly string[]): Promise<void> {
 	const { recipient } = await createAgeIdentity();
-	const sealed = await encrypt({ recipients: [recipient] });
+	const sealed = await encrypt('age', { recipients: [recipient] });
 	try {
 		await open(sealed, { identities });
 	} catch (error) {
