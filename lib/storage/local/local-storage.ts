@@ -9,7 +9,14 @@ import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
 import { assertKey, baseName, isTemporaryKey } from '../keys';
 import { checkedRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
+import type {
+	GetOptions,
+	PutOptions,
+	Storage,
+	StorageSpace,
+	StoredObject,
+	UnfinishedUpload,
+} from '../storage';
 
 import { localError, makeFolder, refuseLinks, resolveRoot } from './paths';
 import { walk } from './walk';
@@ -141,6 +148,22 @@ class LocalStorage implements Storage {
 		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
 		for await (const file of walk(root, folder, this.assertAllowed, signal)) {
 			if (baseName(file.key).startsWith(TEMPORARY_PREFIX)) yield file;
+		}
+	}
+
+	async space(): Promise<StorageSpace | undefined> {
+		const root = await resolveRoot(this.folder);
+		if (root === undefined) {
+			throw new LifeboatError('NOT_FOUND', `The ${this.description} is not there`, {
+				hint: 'If it is a mounted disk or share, mount it again. It is made when the first backup is stored',
+			});
+		}
+		try {
+			const { bavail, bsize, blocks } = await statfs(root);
+			// Some network file systems don't tell their size.
+			return blocks === 0 ? undefined : { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+		} catch (error) {
+			throw localError(error, root);
 		}
 	}
 

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+	mkdir,
+	mkdtemp,
+	readdir,
+	readFile,
+	rm,
+	stat,
+	statfs,
+	symlink,
+	truncate,
+	writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -122,4 +133,14 @@ test('what is larger than the free space is refused before anything is written',
 		await assert.rejects(put, code('DISK_FULL'));
 		assert.ok(source.destroyed);
 		assert.deepEqual(await readdir(join(folder, 'big')), []);
+	}));
+
+test('tells how much room is left, and that a folder is not there', () =>
+	inFolder(async (folder) => {
+		const space = await localStorage({ folder }).space?.();
+		const { bavail, bsize, blocks } = await statfs(folder);
+		assert.equal(space?.totalBytes, blocks * bsize);
+		assert.ok(Math.abs(space.freeBytes - bavail * bsize) < space.totalBytes / 10);
+		const away = localStorage({ folder: join(folder, 'away') });
+		await assert.rejects(async () => away.space?.(), code('NOT_FOUND'));
 	}));
