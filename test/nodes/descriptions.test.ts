@@ -25,8 +25,8 @@ describe('what the editor shows', () => {
 		}
 	});
 
-	test('there are seven nodes', () => {
-		assert.equal(names.length, 7);
+	test('there are eight nodes', () => {
+		assert.equal(names.length, 8);
 	});
 
 	for (const name of names) {
