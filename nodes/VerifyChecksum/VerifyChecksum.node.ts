@@ -9,6 +9,7 @@ import {
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { runToOutputs } from '../shared/run';
 
+import * as compare from './compare.operation';
 import * as create from './create.operation';
 import { errorOutput } from './outputs';
 import * as restoreTestDescriptions from './restore-test.descriptions';
@@ -16,7 +17,7 @@ import * as restoreTest from './restore-test.operation';
 import { storedBackupCredentials, storedBackupProperties } from './stored-backup';
 import * as verify from './verify.operation';
 
-const operations = { create, restoreTest, verify };
+const operations = { compare, create, restoreTest, verify };
 
 export class VerifyChecksum implements INodeType {
 	description: INodeTypeDescription = {
@@ -26,7 +27,7 @@ export class VerifyChecksum implements INodeType {
 		group: ['transform'],
 		version: [1],
 		subtitle:
-			'={{ $parameter["operation"] === "verify" ? "verify: " + $parameter["level"] : $parameter["operation"] === "create" ? "create checksum" : "restore test" }}',
+			'={{ $parameter["operation"] === "verify" ? "verify: " + $parameter["level"] : ({ compare: "compare", create: "create checksum", restoreTest: "restore test" })[$parameter["operation"]] }}',
 		description: 'Prove that a backup is whole: its checksum, that it can be read, that it restores',
 		defaults: { name: 'Verify Checksum' },
 		usableAsTool: undefined,
@@ -56,6 +57,12 @@ export class VerifyChecksum implements INodeType {
 				noDataExpression: true,
 				options: [
 					{
+						name: 'Compare With Earlier',
+						value: 'compare',
+						action: 'Compare with earlier backups',
+						description: 'Find a backup that holds far less than those before it, such as after a deletion',
+					},
+					{
 						name: 'Create Checksum',
 						value: 'create',
 						action: 'Create checksum',
@@ -77,6 +84,7 @@ export class VerifyChecksum implements INodeType {
 				],
 				default: 'verify',
 			},
+			...compare.description,
 			...create.description,
 			...verify.description,
 			...restoreTestDescriptions.description,

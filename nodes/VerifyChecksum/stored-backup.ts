@@ -7,19 +7,27 @@ import type { Storage } from '../../lib/storage/storage';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageCredentials, storageProperties } from '../shared/storage';
 
-/** When the fields of a storage are shown: `proof` is a field of the restore test alone. */
-const shown = { operation: ['restoreTest'] };
-const hide = { proof: ['none'] };
+/** Operations and choices with which a node that reads no storage by itself needs one. */
+const places: Record<string, string[]>[] = [
+	{ operation: ['compare'] },
+	{ operation: ['restoreTest'], proof: ['storage'] },
+];
 
 /** Where the backup lies that the item holds. */
-export const storedBackupProperties: INodeProperties[] = storageProperties.map((property) => ({
-	...property,
-	displayOptions: { show: { ...property.displayOptions?.show, ...shown }, hide },
-}));
+export const storedBackupProperties: INodeProperties[] = places.flatMap((place) =>
+	storageProperties.map((property) => ({
+		...property,
+		displayOptions: { ...property.displayOptions, show: { ...property.displayOptions?.show, ...place } },
+	})),
+);
 
+/** One entry a type, as n8n looks at the first only: which storage is chosen tells whether it is shown. */
 export const storedBackupCredentials = storageCredentials.map((credential) => ({
 	...credential,
-	displayOptions: { show: { ...credential.displayOptions?.show, ...shown }, hide },
+	displayOptions: {
+		...credential.displayOptions,
+		show: { ...credential.displayOptions?.show, operation: places.flatMap(({ operation }) => operation!) },
+	},
 }));
 
 /**
