@@ -6,7 +6,7 @@ import type { INode, INodeParameters } from 'n8n-workflow';
 import type { StoredCredential, WorkflowFile } from '../test/servers/n8n-client';
 
 /** The example workflows. */
-export type WorkflowName = 'nightly-backup' | 'restore-on-webhook' | 'back-up-and-prove';
+export type WorkflowName = 'nightly-backup' | 'restore-on-webhook' | 'back-up-and-prove' | 'watch-and-alert';
 
 export interface Adjustments {
 	/** In place of the folder and path settings of the example. */
@@ -65,6 +65,7 @@ function credentialTypes({ type, parameters }: INode, storage: string): string[]
 				: ['lifeboatEncryptionApi', 'postgres'];
 		case 'n8n-nodes-lifeboat.upload':
 		case 'n8n-nodes-lifeboat.applyRetention':
+		case 'n8n-nodes-lifeboat.backupWatchTrigger':
 			return storage === 's3' ? ['s3'] : [];
 		case 'n8n-nodes-base.webhook':
 			return ['httpHeaderAuth'];

@@ -80,7 +80,12 @@ export function editorTests(stage: () => Stage): void {
 			});
 		}
 
-		for (const file of ['nightly-backup', 'restore-on-webhook', 'back-up-and-prove'] as const) {
+		for (const file of [
+			'nightly-backup',
+			'restore-on-webhook',
+			'back-up-and-prove',
+			'watch-and-alert',
+		] as const) {
 			test(`${file}.json is imported from the file, as it is published`, async () => {
 				const { nodes: expected } = await readWorkflow(file);
 				await page.goto(`${stage().n8n.url}/workflow/new`);

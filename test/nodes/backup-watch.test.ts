@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -157,6 +157,50 @@ describe('Backup Watch Trigger, through n8n’s own polls', () => {
 			tool: { name: 'n8n-nodes-lifeboat', version: '0.1.0' },
 		});
 		assert.deepEqual(await problems({ testEvery: '1d' }), ['testFailed']);
+	});
+
+	test('the example workflow makes readable e-mails of what it tells', async () => {
+		const text = await readFile(join(__dirname, '../../workflows/watch-and-alert.json'), 'utf8');
+		const { nodes } = JSON.parse(text) as {
+			nodes: Array<{ type: string; parameters: Record<string, string> }>;
+		};
+		const parametersOf = (type: string) => nodes.find((node) => node.type.endsWith(`.${type}`))!.parameters;
+		await put(3);
+		const { poll } = await createPoller(
+			trigger({ ...parametersOf('backupWatchTrigger'), folder: destination }),
+		);
+		const alarms = (await poll()) ?? [];
+		assert.deepEqual(
+			alarms.map(({ problem }) => problem),
+			['tooOld'],
+		);
+		await put(0);
+		const events = [...alarms, ...((await poll()) ?? [])];
+		const result = await runWorkflow({
+			input: events.map((json) => ({ json })),
+			nodes: [
+				{
+					name: 'Mail',
+					run: (items, context) =>
+						items.map((_, index) => {
+							const { subject, text: body } = parametersOf('emailSend');
+							const evaluated = (value: string) =>
+								context.evaluateExpression(value.slice(1), index) as string;
+							return { json: { subject: evaluated(subject!), body: evaluated(body!) } };
+						}),
+				},
+			],
+		});
+		const [bad, good] = result.assertSuccess().json('Mail');
+		assert.match(
+			bad?.subject as string,
+			/^Backup alarm: The newest good backup of shop \(files\) is 3 days old/,
+		);
+		assert.match(
+			bad?.body as string,
+			/executions of the workflow.*Since: 20.*Destination: folder .*Open alarms: 1$/s,
+		);
+		assert.equal(good?.subject, 'Well again: shop (files): there is a new good backup again');
 	});
 
 	test('a field that is wrong fails the poll and is no alarm', async () => {
