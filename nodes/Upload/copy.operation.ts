@@ -11,7 +11,7 @@ import { prefixOf, storageFor } from '../shared/storage';
 
 import { describeStored } from './describe';
 import { chosenBackup } from './select';
-import { describeTransfer, removeLeftovers, transferOptions } from './transfer';
+import { assertLinks, describeTransfer, removeLeftovers, transferOptions } from './transfer';
 
 const show = { operation: ['copy'] };
 
@@ -26,6 +26,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 			const { key, manifest } = await chosenBackup(context, itemIndex, from);
 			const options = transferOptions(context, itemIndex, manifest.fileName);
 			const targetPrefix = targetPrefixOf(context, itemIndex);
+			assertLinks(context, itemIndex, to);
 			await removeLeftovers(context, to, targetPrefix);
 			const prefix = prefixOf(context, itemIndex);
 			const relative = key.startsWith(prefix) ? key.slice(prefix.length) : key;
@@ -45,7 +46,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 					json: {
 						...describeStored(await readBackup(to, copied.key, options.signal)),
 						from: { storage: from.description, key },
-						stored: describeTransfer(to, copied),
+						stored: await describeTransfer(context, itemIndex, to, copied),
 					},
 					pairedItem: { item: itemIndex },
 				},

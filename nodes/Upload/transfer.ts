@@ -1,6 +1,6 @@
 import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { messageOf } from '../../lib/errors';
+import { LifeboatError, messageOf } from '../../lib/errors';
 import type { StoreBackupOptions, StoreBackupResult } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
 import type { Progress } from '../../lib/streams/progress';
@@ -39,6 +39,15 @@ export const transferProperties: INodeProperties[] = [
 				default: 0,
 				description:
 					'Megabytes (1,000,000 bytes) a second that are sent at most, on average, and read back for the proof. 0 stands for no limit.',
+			},
+			{
+				displayName: 'Download Link (Hours)',
+				name: 'linkHours',
+				type: 'number',
+				typeOptions: { minValue: 0, maxValue: 168 },
+				default: 24,
+				description:
+					'Adds <code>stored.link</code>, an address at which whoever has it can read the backup for so many hours (S3 only; at most 168)',
 			},
 			{
 				displayName: 'Proof',
@@ -93,18 +102,43 @@ function describe({ bytes, total, bytesPerSecond, remaining }: Progress): string
 	return `${megabytes(bytes)}${of}, ${megabytes(bytesPerSecond)}/s${left}`;
 }
 
-/** Where a backup lies now, how it was proven, and how fast it got there. */
-export function describeTransfer(
+/** Where a backup lies now, how it was proven, how fast it got there, and, if asked for, a link to it. */
+export async function describeTransfer(
+	context: IExecuteFunctions,
+	itemIndex: number,
 	storage: Storage,
 	{ key, manifest, proof, sendingSeconds }: StoreBackupResult,
-): IDataObject {
+): Promise<IDataObject> {
 	return {
 		...{ storage: storage.description, key, ...proof },
 		...(sendingSeconds !== undefined && {
 			seconds: Math.round(sendingSeconds * 1000) / 1000,
 			bytesPerSecond: Math.round(manifest.stored.size / Math.max(sendingSeconds, 0.001)),
 		}),
+		...(await linkTo(context, itemIndex, storage, key)),
 	};
+}
+
+async function linkTo(context: IExecuteFunctions, itemIndex: number, storage: Storage, key: string) {
+	const { linkHours = 0 } = context.getNodeParameter('transferOptions', itemIndex, {}) as {
+		linkHours?: number;
+	};
+	if (linkHours <= 0) return {};
+	return {
+		link: await storage.link!(key, linkHours * 3600),
+		linkExpiresAt: new Date(Date.now() + linkHours * 3_600_000).toISOString(),
+	};
+}
+
+/** To be called before anything is sent. @throws LifeboatError `NOT_SUPPORTED` when a link is asked for that can't be had. */
+export function assertLinks(context: IExecuteFunctions, itemIndex: number, storage: Storage): void {
+	const { linkHours = 0 } = context.getNodeParameter('transferOptions', itemIndex, {}) as {
+		linkHours?: number;
+	};
+	if (linkHours <= 0 || storage.link) return;
+	throw new LifeboatError('NOT_SUPPORTED', `${storage.description} has no download links`, {
+		hint: 'Remove the option Download Link for this storage',
+	});
 }
 
 /** What a run left that was killed is removed once it has been still for so long: till then it may be taken up. */

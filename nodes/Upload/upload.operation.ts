@@ -7,7 +7,7 @@ import { readArtifact } from '../shared/artifacts';
 import { requiredText } from '../shared/parameters';
 import { prefixOf, storageFor } from '../shared/storage';
 
-import { describeTransfer, removeLeftovers, transferOptions } from './transfer';
+import { assertLinks, describeTransfer, removeLeftovers, transferOptions } from './transfer';
 
 const placeholders = Object.entries(keyPlaceholders)
 	.map(([name, meaning]) => `<code>{${name}}</code> (${meaning})`)
@@ -37,6 +37,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	const options = transferOptions(context, itemIndex, manifest.fileName);
 	const storage = await storageFor(context, itemIndex);
 	try {
+		assertLinks(context, itemIndex, storage);
 		await removeLeftovers(context, storage, prefix);
 		const store = async (key: string) => await storeBackup(storage, artifact, { ...options, key });
 		const result = await storeNumbered(storage, plan, manifest.id, store, options.signal);
@@ -47,7 +48,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 				json: {
 					...input.json,
 					manifest: result.manifest as unknown as IDataObject,
-					stored: describeTransfer(storage, result),
+					stored: await describeTransfer(context, itemIndex, storage, result),
 				},
 				...(input.binary ? { binary: input.binary } : {}),
 				pairedItem: { item: itemIndex },

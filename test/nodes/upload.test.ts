@@ -7,6 +7,7 @@ import type { IDataObject } from 'n8n-workflow';
 
 import { localStorage } from '../../lib/storage/local/local-storage';
 import { writePin } from '../../lib/storage/backups';
+import { startFaultProxy } from '../servers/fault-proxy';
 import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../servers/radosgw';
 
 import { runWorkflow, type WorkflowRun } from './engine';
@@ -242,5 +243,71 @@ describe('Upload, between a bucket and folders', () => {
 		(await run([archive(), upload(inFolder('swept'))])).assertSuccess();
 		const left = (await readdir(root)).filter((name) => name.endsWith('.part'));
 		assert.deepEqual(left.toSorted(), ['.lifeboat-new.part', '.of-others.part']);
+	});
+
+	test('options of S3 reach the object, and a link reads it', async () => {
+		const parameters = inBucket({
+			...{ prefix: 'options', s3Provider: 'ceph', s3Options: { tags: 'team=ops, tier = 1' } },
+			transferOptions: { linkHours: 1 },
+		});
+		const [item] = (await run([archive(), upload(parameters)])).assertSuccess().json('upload');
+		const { link, linkExpiresAt, key, size } = item!.stored as Record<string, string>;
+		assert.equal((await (await fetch(link!)).arrayBuffer()).byteLength, size);
+		assert.ok(Date.parse(linkExpiresAt!) > Date.now() + 3_500_000);
+		const { GetObjectTaggingCommand } = await import('@aws-sdk/client-s3');
+		const asked = { Bucket: bucket.bucket, Key: key };
+		const { TagSet } = await s3.client.send(new GetObjectTaggingCommand(asked));
+		assert.deepEqual(TagSet!.map(({ Key, Value }) => `${Key}=${Value}`).toSorted(), ['team=ops', 'tier=1']);
+
+		for (const [options, message] of [
+			[{ tags: 'team' }, /tags.*"team"/],
+			[{ objectLockMode: 'GOVERNANCE' }, /Object Lock Until/],
+			[{ objectLockUntil: '2020-01-01' }, /Object Lock Until.*2020/],
+			[{ kmsKeyId: 'x' }, /KMS/],
+			[{ storageClass: 'GLACIER' }, /read back/],
+		] as const) {
+			const wrong = inBucket({ prefix: 'wrong', s3Options: options });
+			assert.match((await run([archive(), upload(wrong)])).error!.message, message);
+		}
+		const noLink = upload(inFolder('nolink', { transferOptions: { linkHours: 1 } }));
+		assert.match((await run([archive(), noLink])).error!.message, /no download links/);
+		assert.deepEqual(await keys('wrong/'), []);
+	});
+
+	test('a download from an archive says when it will be there, instead of failing', async () => {
+		(await run([archive(), upload(inBucket({ prefix: 'cold' }))])).assertSuccess();
+		const proxy = await startFaultProxy(bucket.endpoint);
+		try {
+			const isBackup = (url: string) => !/sha256|json|list-type/.test(url);
+			const body = '<Error><Code>InvalidObjectState</Code></Error>';
+			let state: Record<string, string> = { 'x-amz-storage-class': 'GLACIER' };
+			proxy.onExchange = ({ method, url }) => {
+				if (method === 'POST') return { kind: 'answer', status: 202 };
+				if (!isBackup(url)) return undefined;
+				if (method === 'HEAD' && proxy.log.some((line) => line.startsWith('GET') && isBackup(line)))
+					return { kind: 'answer', status: 200, headers: state };
+				return method === 'GET' ? { kind: 'answer', status: 403, body } : undefined;
+			};
+			const credentials = { s3: { ...bucket, endpoint: proxy.endpoint, ignoreSSLIssues: false } };
+			const download = async (more: object = {}) => {
+				proxy.log.length = 0;
+				const parameters = inBucket({ operation: 'download', prefix: 'cold', ...more });
+				return await run([upload(parameters)], { credentials });
+			};
+			const asked = (await download({ ifArchived: 'Bulk' })).assertSuccess();
+			const [item] = asked.json('upload');
+			assert.deepEqual([item!.restoring, item!.state, item!.artifact], [true, 'requested', undefined]);
+			assert.ok(Math.abs(Date.parse(item!.readyBy as string) - Date.now() - 12 * 3_600_000) < 60_000);
+			assert.match(asked.node('upload').hints[0]!.message, /archive and is being restored.*asked for now/);
+			state = { ...state, 'x-amz-restore': 'ongoing-request="true"' };
+			const again = await download();
+			assert.equal(again.assertSuccess().json('upload')[0]!.state, 'ongoing');
+			assert.ok(!proxy.log.some((line) => line.startsWith('POST')));
+			const stopped = await download({ ifArchived: 'stop' });
+			assert.match(stopped.error!.message, /archive class/);
+			assert.deepEqual(await staged(folder.path), []);
+		} finally {
+			await proxy.stop();
+		}
 	});
 });

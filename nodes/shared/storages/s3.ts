@@ -1,6 +1,9 @@
 import type { ICredentialDataDecryptedObject, INodeProperties } from 'n8n-workflow';
 
+import type { S3ProviderName } from '../../../lib/storage/s3/providers';
 import { s3Storage } from '../../../lib/storage/s3/s3-storage';
+
+import { s3Options, s3OptionsProperty } from './s3-options';
 
 import type { StorageKind } from './storage-kind';
 
@@ -19,11 +22,50 @@ export const aws: StorageKind = {
 	name: 'Amazon S3',
 	description: 'A bucket at AWS',
 	credentials: [{ name: 'aws' }],
-	properties: [bucket],
-	async open({ context, itemIndex, required }) {
+	properties: [bucket, s3OptionsProperty('awsOptions')],
+	async open(fields) {
+		const { context, itemIndex, required } = fields;
 		const settings = amazon(await context.getCredentials('aws', itemIndex));
-		return s3Storage({ bucket: required('bucket', 'Bucket'), ...settings });
+		return s3Storage({
+			bucket: required('bucket', 'Bucket'),
+			...settings,
+			...s3Options(fields, 'awsOptions'),
+		});
 	},
+};
+
+const provider: INodeProperties = {
+	displayName: 'Provider',
+	name: 's3Provider',
+	type: 'options',
+	options: [
+		{ name: 'Amazon S3', value: 'aws', description: 'Endpoint from the region' },
+		{ name: 'Backblaze B2', value: 'b2', description: 'Endpoint from the region, such as us-west-004' },
+		{ name: 'Ceph', value: 'ceph', description: 'Endpoint in the credential, path style' },
+		{ name: 'Cloudflare R2', value: 'r2', description: 'Endpoint from the account ID' },
+		{
+			name: 'DigitalOcean Spaces',
+			value: 'digitalocean',
+			description: 'Endpoint from the region, such as fra1',
+		},
+		{ name: 'Google Cloud Storage', value: 'gcs', description: 'With HMAC keys as access key and secret' },
+		{ name: 'Hetzner', value: 'hetzner', description: 'Endpoint from the region, such as fsn1' },
+		{ name: 'MinIO', value: 'minio', description: 'Endpoint in the credential, path style' },
+		{ name: 'Other', value: 'other', description: 'Everything as the credential says' },
+		{ name: 'Wasabi', value: 'wasabi', description: 'Endpoint from the region, such as eu-central-1' },
+	],
+	default: 'other',
+	description: 'Who runs the service. Sets endpoint and path style where the credential leaves them open.',
+};
+
+const accountId: INodeProperties = {
+	displayName: 'Account ID',
+	name: 's3AccountId',
+	type: 'string',
+	default: '',
+	placeholder: 'e.g. 0123456789abcdef0123456789abcdef',
+	description: 'Of Cloudflare, unless the credential names the endpoint',
+	displayOptions: { show: { s3Provider: ['r2'] } },
 };
 
 export const s3: StorageKind = {
@@ -31,10 +73,14 @@ export const s3: StorageKind = {
 	name: 'S3-Compatible Storage',
 	description: 'A bucket anywhere else, such as MinIO, Ceph, Backblaze B2, Wasabi, Cloudflare R2 or Hetzner',
 	credentials: [{ name: 's3' }],
-	properties: [bucket],
-	async open({ context, itemIndex, required }) {
-		const settings = compatible(await context.getCredentials('s3', itemIndex));
-		return s3Storage({ bucket: required('bucket', 'Bucket'), ...settings });
+	properties: [provider, accountId, bucket, s3OptionsProperty('s3Options')],
+	async open(fields) {
+		const { context, itemIndex, required, value, text: field } = fields;
+		return s3Storage({
+			...{ bucket: required('bucket', 'Bucket'), provider: value('s3Provider', 'other') as S3ProviderName },
+			...compatible(await context.getCredentials('s3', itemIndex)),
+			...{ accountId: field('s3AccountId'), ...s3Options(fields, 's3Options') },
+		});
 	},
 };
 
