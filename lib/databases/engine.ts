@@ -39,6 +39,10 @@ export interface RestoreReport {
 	/** Statements run, and COPY blocks loaded. */
 	statements: number;
 	tables: TableRows[];
+	/** How many sequences were compared with the manifest. */
+	sequences?: number;
+	/** Of the plain content that was read. */
+	bytes?: number;
 	/** Rows of the backup that were there already, when it was merged. */
 	keptRows?: number;
 	/** The name under which a database that was replaced is still there. */

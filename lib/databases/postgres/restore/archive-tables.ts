@@ -34,9 +34,9 @@ export function tablesToLoad(selected: readonly SelectedEntry[]): TocEntry[] {
 /**
  * Loads the rows of several tables at a time, and reads the archive to its end. The tables must be there, and committed.
  *
- * @throws LifeboatError `ARCHIVE_DAMAGED`, and what `failureOf` makes of what the server refuses.
+ * @returns the archive's size in bytes. @throws LifeboatError `ARCHIVE_DAMAGED`, and what `failureOf` makes of what the server refuses.
  */
-export async function loadTables(tables: readonly TocEntry[], job: LoadTables): Promise<void> {
+export async function loadTables(tables: readonly TocEntry[], job: LoadTables): Promise<number> {
 	const waiting = new Set(tables.map(({ dumpId }) => dumpId));
 	const created = new Set(
 		job.selected.flatMap(({ entry, schema }) =>
@@ -44,6 +44,7 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 		),
 	);
 	const stop = new AbortController();
+	let size = 0;
 	const count = Math.min(job.connections.limit, tables.length);
 	const workers = Array.from({ length: count }, async () => {
 		const source = await job.open();
@@ -65,6 +66,7 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 				} else await block.skip();
 				if (waiting.size === 0 && !isLast) break;
 			}
+			size = Math.max(size, archive.position);
 		} finally {
 			for (const signal of signals) signal.removeEventListener('abort', end);
 			source.destroy();
@@ -79,6 +81,7 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 	);
 	try {
 		await Promise.all(all);
+		return size;
 	} finally {
 		await Promise.allSettled(all);
 	}

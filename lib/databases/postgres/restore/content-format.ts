@@ -10,9 +10,14 @@ const others: readonly { start: RegExp; what: string; hint: string }[] = [
 	{ start: /^\x1f\x8b/, what: 'is compressed with gzip', hint: 'Decompress it first' },
 	{ start: /^\x28\xb5\x2f\xfd/, what: 'is compressed with zstd', hint: 'Decompress it first' },
 	{
-		start: /^(?:BZh|\xfd7zXZ|PK\x03\x04|\x04\x22\x4d\x18)/,
+		start: /^(?:BZh|\xfd7zXZ|PK\x03\x04)/,
 		what: 'is compressed',
 		hint: 'Decompress it first',
+	},
+	{
+		start: /^\x04\x22\x4d\x18/,
+		what: 'is compressed with lz4, which is not read here',
+		hint: 'Decompress it with the command lz4 -d first, and use zstd or gzip in future',
 	},
 	{ start: /^age-en/, what: 'is encrypted with age', hint: 'Decrypt it first' },
 	{ start: /^-----B/, what: 'is encrypted', hint: 'Decrypt it first' },

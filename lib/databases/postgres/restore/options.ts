@@ -1,4 +1,4 @@
-import type { TableRows } from '../../../artifact/manifest';
+import type { SequenceValue, TableRows } from '../../../artifact/manifest';
 import type { EntrySelection } from '../archive/types';
 
 import type { PartsOption } from './parts';
@@ -25,6 +25,8 @@ export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
 	triggers?: 'off' | 'fire';
 	/** The rows in each table as the manifest lists them: they are counted before anything becomes visible. */
 	expectedTables?: readonly TableRows[];
+	/** Where the sequences stand as the manifest lists them: they are compared before anything becomes visible. */
+	expectedSequences?: readonly SequenceValue[];
 	/** Which parts of a custom archive to restore, as pg_restore takes them; all unless given. */
 	only?: EntrySelection;
 	/** Collect statistics for the query planner afterwards. */

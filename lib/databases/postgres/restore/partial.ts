@@ -220,6 +220,14 @@ export class PartialRestore {
 		await this.tables.finish();
 	}
 
+	/** Whether a sequence is one that the restore makes, so that it can be compared with the manifest. */
+	makesSequence({ schema, name }: QualifiedName): boolean {
+		if (this.options.content === 'schema' || this.existing.has(relationKey({ schema, name }))) return false;
+		return this.chosen().some(
+			(object) => object.desc === 'SEQUENCE SET' && object.tag === name && object.schema === schema,
+		);
+	}
+
 	/** To be called last: until then everything has the names that it has in the dump. */
 	async rename(): Promise<void> {
 		for (const sql of this.sequences) await this.client.query(sql);

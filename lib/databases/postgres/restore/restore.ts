@@ -6,7 +6,6 @@ import { LifeboatError } from '../../../errors';
 import type { EngineContext, RestoreReport } from '../../engine';
 import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
-import { separateLargeObjects } from '../archive/large-objects';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
 import { ArchiveSource, type ScriptPart } from './archive-script';
@@ -19,7 +18,8 @@ import { isPartial, PartialRestore } from './partial';
 import { ScriptRunner, type ScriptResult } from './plain-sql';
 import type { PostgresRestoreOptions } from './options';
 import { LoadedRows } from './row-counts';
-import { objectsOfArchive, objectsOfScript, type ScriptObjects } from './script-objects';
+import { contentsOf } from './script-contents';
+import { verifySequences } from './sequence-values';
 import { prepareSession } from './session';
 import { SqlLexer } from './sql-lexer';
 import { fillAndSwap, fillNewDatabase } from './target';
@@ -163,7 +163,7 @@ async function restoreOver(
 			},
 			context,
 		);
-		const script =
+		const script: ScriptResult & { bytes?: number } =
 			from instanceof ArchiveSource
 				? await runArchive(runner, from, {
 						open: async () => open(context.signal),
@@ -185,6 +185,10 @@ async function restoreOver(
 				merges || !runner.rowsMayDiffer,
 				partial,
 			);
+			const sequences = options.expectedSequences?.filter((each) => !partial || partial.makesSequence(each));
+			const compared = options.only ? undefined : sequences;
+			if (compared) await verifySequences(client, database, compared);
+			await partial?.rename();
 			await commitRestore(client, database);
 			const warnings = [
 				...begun.warnings,
@@ -193,7 +197,8 @@ async function restoreOver(
 				...(options.analyze ? await analyze(client) : []),
 			];
 			return {
-				...{ database, statements: script.statements, warnings },
+				...{ database, statements: script.statements, bytes: script.bytes ?? from.position, warnings },
+				...(compared && { sequences: compared.length }),
 				tables: tables.map((table) => ({
 					...table,
 					schema: partial?.finalSchema(table.schema) ?? table.schema,
@@ -213,27 +218,6 @@ async function restoreOver(
 		source.destroy();
 		// What ended the reading has been told, or it was read to its end.
 		await archive?.close().catch(() => undefined);
-	}
-}
-
-/** What is in the backup, read before the restore begins. */
-async function contentsOf(
-	open: (signal?: AbortSignal) => Promise<Readable>,
-	{ signal }: EngineContext,
-): Promise<ScriptObjects> {
-	const source = await open(signal);
-	source.on('error', () => undefined);
-	const stop = () => source.destroy(asError(signal?.reason));
-	signal?.addEventListener('abort', stop, { once: true });
-	try {
-		const { format, bytes } = await detectFormat(source);
-		if (format === 'plain-sql') return await objectsOfScript(new SqlLexer(bytes));
-		const archive = await readArchive(bytes);
-		await archive.close();
-		return await objectsOfArchive(separateLargeObjects(archive.toc));
-	} finally {
-		signal?.removeEventListener('abort', stop);
-		source.destroy();
 	}
 }
 
@@ -271,7 +255,7 @@ async function runArchive(
 	runner: ScriptRunner,
 	source: ArchiveSource,
 	job: Omit<LoadTables, 'selected' | 'failureOf' | 'connections'> & { connections: Connections | undefined },
-): Promise<ScriptResult> {
+): Promise<ScriptResult & { bytes?: number }> {
 	const part = (name: ScriptPart, loadedOtherwise?: ReadonlySet<number>) => ({
 		lexer: new SqlLexer(source.script(name, loadedOtherwise)),
 		takeRows: () => source.takeRows(),
@@ -282,14 +266,15 @@ async function runArchive(
 	if (!connections || tables.length < 2) return await runner.run(part('all'));
 	await runner.run(part('before rows'));
 	await runner.commit();
-	await loadTables(tables, {
+	const bytes = await loadTables(tables, {
 		...job,
 		connections,
 		selected: source.selected,
 		failureOf: (error, statement) => runner.failureOf(error, statement),
 	});
 	await runner.begin();
-	return await runner.run(part('behind', new Set(tables.map(({ dumpId }) => dumpId))));
+	const result = await runner.run(part('behind', new Set(tables.map(({ dumpId }) => dumpId))));
+	return { ...result, bytes: Math.max(bytes, source.position) };
 }
 
 /** Whether it works or not, the restore is done by now. @returns warnings */

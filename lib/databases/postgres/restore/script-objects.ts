@@ -23,11 +23,13 @@ export interface ScriptObject extends ObjectComment {
 export interface ScriptObjects {
 	readonly objects: readonly ScriptObject[];
 	/** The script's rows, counted; archives are not read so far. */
-	readonly tables: readonly { table: QualifiedName; columns: readonly string[] | undefined; rows: number }[];
+	readonly tables: readonly { table: QualifiedName; columns: readonly string[] | undefined; rows?: number }[];
 	/** Statements that no comment assigns to an object, besides settings and the transaction's own. */
 	readonly unassigned: number;
 	/** The dump has rows as INSERT statements. */
 	readonly hasInserts: boolean;
+	/** How often it goes to another database. */
+	readonly connects: number;
 }
 
 /** A relation as a key of a Map or Set. */
@@ -39,7 +41,7 @@ export function relationKey({ schema, name }: QualifiedName): string {
 export async function objectsOfArchive(toc: ArchiveToc): Promise<ScriptObjects> {
 	const display = textDisplay(toc);
 	const objects: ScriptObject[] = [];
-	const tables: { table: QualifiedName; columns: readonly string[] | undefined; rows: number }[] = [];
+	const tables: { table: QualifiedName; columns: readonly string[] | undefined; rows?: number }[] = [];
 	let hasInserts = false;
 	for (const entry of toc.entries) {
 		const text = (value: string | null) => (value === null ? undefined : display(value));
@@ -63,21 +65,25 @@ export async function objectsOfArchive(toc: ArchiveToc): Promise<ScriptObjects> 
 			if (copy) {
 				const columns = copyColumns(copy);
 				if (columns) object.columns = columns;
-				tables.push({ table: object.relation, columns, rows: 0 });
+				tables.push({ table: object.relation, columns });
 			}
 		}
 	}
-	return { objects, tables, unassigned: 0, hasInserts };
+	return { objects, tables, unassigned: 0, hasInserts, connects: 0 };
 }
 
 /** The objects of a script, by pg_dump's comments. It is read to its end. @throws what `SqlLexer` does. */
 export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 	const objects = new Map<number, ScriptObject>();
-	const tables: { table: QualifiedName; columns: readonly string[] | undefined; rows: number }[] = [];
+	const tables: { table: QualifiedName; columns: readonly string[] | undefined; rows?: number }[] = [];
 	let unassigned = 0;
+	let connects = 0;
 	let hasInserts = false;
 	for (let item = await lexer.next(); item; item = await lexer.next()) {
-		if (item.kind === 'meta-command') continue;
+		if (item.kind === 'meta-command') {
+			if (/^\\c(?:onnect)?\s/.test(item.text)) connects += 1;
+			continue;
+		}
 		const [verb] = item.head;
 		if (verb === 'INSERT') hasInserts = true;
 		let rows = 0;
@@ -94,7 +100,7 @@ export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 		if (object) noteStatement(object, item.sql);
 		else unassigned += 1;
 	}
-	return { objects: [...objects.values()], tables, unassigned, hasInserts };
+	return { objects: [...objects.values()], tables, unassigned, hasInserts, connects };
 }
 
 /** Statements that concern the session, not an object: they count whatever is restored. */

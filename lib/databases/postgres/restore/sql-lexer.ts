@@ -45,6 +45,8 @@ export interface SqlMetaCommand {
 export interface DumpComments {
 	/** pg_dump's (or pg_dumpall's) header was seen. */
 	header: boolean;
+	/** The header is pg_dumpall's. */
+	isCluster?: boolean;
 	/** Its last line was seen. */
 	trailer: boolean;
 	/** Such as `17.10 (Debian 17.10-1.pgdg12+1)`: the server the dump was taken from. */
@@ -359,6 +361,7 @@ export class SqlLexer {
 		}
 		if (/^PostgreSQL database (cluster )?dump$/.test(text)) {
 			this.comments.header = true;
+			if (text.includes(' cluster ')) this.comments.isCluster = true;
 			this.comments.trailer = false;
 		} else if (/^PostgreSQL database (cluster )?dump complete$/.test(text)) this.comments.trailer = true;
 		else if (this.comments.serverVersion === undefined) {

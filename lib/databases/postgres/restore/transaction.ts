@@ -92,21 +92,16 @@ export async function checkLoaded(
 	await client.query('SET statement_timeout = 0');
 	await partial?.finish();
 	const { expectedTables } = options;
-	if (!expectedTables) {
-		await partial?.rename();
-		return tables;
-	}
+	if (!expectedTables) return tables;
 	// Of a part of the backup, only the tables that were loaded can be compared.
 	const compared = options.only
 		? expectedTables.filter(({ schema, name }) => loaded.of(schema, name) !== undefined)
 		: expectedTables;
-	const verified = await verifyRowCounts(client, database, compared, loaded, {
+	return await verifyRowCounts(client, database, compared, loaded, {
 		trustLoaded,
 		onTable: (done) =>
 			context.onProgress?.({ step: 'counting rows', tablesDone: done, tablesTotal: compared.length }),
 	});
-	await partial?.rename();
-	return verified;
 }
 
 export async function commitRestore(client: Client, database: string): Promise<void> {
