@@ -1,0 +1,267 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+import { caCertificateOption } from '../shared/properties';
+
+const show = { operation: ['database'] };
+
+export const description: INodeProperties[] = [
+	{
+		displayName: 'Take Backup From',
+		name: 'takeFrom',
+		type: 'options',
+		options: [
+			{
+				name: 'Binary Data',
+				value: 'binary',
+				description: 'A dump of any origin in a binary field of the item, without a manifest',
+			},
+			{
+				name: 'File',
+				value: 'file',
+				description: 'A dump of any origin in a file that n8n sees, without a manifest',
+			},
+			{
+				name: 'Input Item',
+				value: 'item',
+				description: 'A backup with its manifest, as Upload downloads it',
+			},
+		],
+		default: 'item',
+		description:
+			'Where the dump is. Without a manifest it is told by its first bytes what it is, and how it is compressed and encrypted.',
+		displayOptions: { show },
+	},
+	{
+		displayName: 'Input Binary Field',
+		name: 'binaryPropertyName',
+		type: 'string',
+		required: true,
+		default: 'data',
+		description: 'The name of the binary field that holds the dump',
+		displayOptions: { show: { ...show, takeFrom: ['binary'] } },
+	},
+	{
+		displayName: 'File Path',
+		name: 'filePath',
+		type: 'string',
+		required: true,
+		default: '',
+		placeholder: 'e.g. /data/dumps/shop.dump.gz',
+		description:
+			'The path of the dump, as n8n sees it. It must lie within what N8N_RESTRICT_FILE_ACCESS_TO allows.',
+		displayOptions: { show: { ...show, takeFrom: ['file'] } },
+	},
+	{
+		displayName: 'Restore Into',
+		name: 'target',
+		type: 'options',
+		options: [
+			{
+				name: 'Existing Database',
+				value: 'existing',
+				description: 'Into a database that is there, in one transaction',
+			},
+			{ name: 'New Database', value: 'new', description: 'Into a database that this node creates' },
+			{
+				name: 'Swap With Existing Database',
+				value: 'swap',
+				description:
+					'Into a database beside the existing one, which serves on until the restored one is checked and takes its place',
+			},
+		],
+		default: 'existing',
+		description: 'Where the backup goes. Whatever fails, an existing database stays as it was.',
+		displayOptions: { show },
+	},
+	{
+		displayName: 'Target Database',
+		name: 'targetDatabase',
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. shop',
+		description: "The name of the database. Empty stands for the credential's.",
+		displayOptions: { show },
+	},
+	{
+		displayName: 'If Target Is Not Empty',
+		name: 'ifNotEmpty',
+		type: 'options',
+		options: [
+			{
+				name: 'Merge',
+				value: 'merge',
+				description:
+					'Add what is missing. Objects that are there stay as they are, and so do rows, by their primary key.',
+			},
+			{
+				name: 'Remove Everything in It',
+				value: 'clean',
+				description:
+					'Drop all it holds (of parts: those parts) and restore, in one transaction: if the restore fails, it stays as it was',
+			},
+			{ name: 'Stop', value: 'stop', description: 'Fail, and leave it as it is' },
+		],
+		default: 'stop',
+		description: 'What to do when the target database holds anything',
+		displayOptions: { show: { ...show, target: ['existing'] } },
+	},
+	{
+		displayName: 'Present Content',
+		name: 'presentContent',
+		type: 'options',
+		options: [
+			{ name: 'Drop', value: 'drop', description: 'Remove it once the restored database is in its place' },
+			{ name: 'Keep', value: 'keep', description: 'Keep it, as a database with the date in its name' },
+		],
+		default: 'keep',
+		description: 'What becomes of what the database held before',
+		displayOptions: { show: { ...show, target: ['swap'] } },
+	},
+];
+
+/** They stand last, behind what both operations have. */
+export const options: INodeProperties[] = [
+	{
+		displayName: 'Options',
+		name: 'options',
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		displayOptions: { show },
+		options: [
+			caCertificateOption,
+			{
+				displayName: 'Collect Statistics',
+				name: 'analyze',
+				type: 'boolean',
+				default: false,
+				description: "Whether to run ANALYZE afterwards, so that the server's first queries are planned well",
+			},
+			{
+				displayName: 'Definitions and Rows',
+				name: 'content',
+				type: 'options',
+				options: [
+					{ name: 'Both', value: 'all', description: 'Tables and what is in them' },
+					{ name: 'Definitions Only', value: 'schema', description: 'Everything but rows, without them' },
+					{
+						name: 'Rows Only',
+						value: 'data',
+						description:
+							'Into tables that are there; they must have the columns. With If Target Is Not Empty: Remove Everything, their rows are removed first.',
+					},
+				],
+				default: 'all',
+				description: 'What of each object to restore',
+			},
+			{
+				displayName: 'Dry Run',
+				name: 'dryRun',
+				type: 'boolean',
+				default: false,
+				description:
+					'Whether to tell only what would be created, dropped and overwritten, one item an object, and touch nothing',
+			},
+			{
+				displayName: 'Into Schema',
+				name: 'intoSchema',
+				type: 'string',
+				default: '',
+				placeholder: 'e.g. shop_yesterday',
+				description:
+					'The schema to restore into, made if need be; what is restored must come from a single schema',
+			},
+			{
+				displayName: 'Only Schemas',
+				name: 'schemas',
+				type: 'string',
+				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add Schema' },
+				default: [],
+				placeholder: 'e.g. shop',
+				description: 'The schemas to restore, with all that lies in them',
+			},
+			{
+				displayName: 'Only Tables',
+				name: 'tables',
+				type: 'string',
+				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add Table' },
+				default: [],
+				placeholder: 'e.g. public.orders',
+				description: 'The tables, views and sequences to restore, with all that belongs to them',
+			},
+			{
+				displayName: 'Parallel Connections',
+				name: 'parallelConnections',
+				type: 'number',
+				typeOptions: { minValue: 1, maxValue: 32 },
+				default: 1,
+				description:
+					'How many connections load tables and build indexes at the same time, into a new database or for a swap. Into an existing database the restore is one transaction, and so one connection.',
+			},
+			{
+				displayName: 'Replace Roles',
+				name: 'roles',
+				type: 'fixedCollection',
+				typeOptions: { multipleValues: true },
+				default: {},
+				placeholder: 'Add Role',
+				description:
+					'Roles that take the place of those in the dump, as owners and where something is granted',
+				options: [
+					{
+						displayName: 'Role',
+						name: 'role',
+						values: [
+							{
+								displayName: 'In the Dump',
+								name: 'from',
+								type: 'string',
+								default: '',
+								placeholder: 'e.g. shop_owner',
+								description: 'The name of the role in the dump',
+							},
+							{
+								displayName: 'On the Target',
+								name: 'to',
+								type: 'string',
+								default: '',
+								placeholder: 'e.g. app',
+								description: 'The name of the role that takes its place',
+							},
+						],
+					},
+				],
+			},
+			{
+				displayName: 'Triggers of Present Tables',
+				name: 'triggers',
+				type: 'options',
+				options: [
+					{ name: 'Fire', value: 'fire', description: 'They fire for each row, and may change it' },
+					{
+						name: 'Off',
+						value: 'off',
+						description: 'They are off while rows are loaded, which come as they are in the backup',
+					},
+				],
+				default: 'off',
+				description:
+					'What triggers do when rows are loaded into tables that are there. Foreign keys are checked in any case.',
+			},
+			{
+				displayName: 'Without Owners',
+				name: 'noOwner',
+				type: 'boolean',
+				default: false,
+				description: 'Whether to leave out who owns what, so that the user of the credential owns everything',
+			},
+			{
+				displayName: 'Without Privileges',
+				name: 'noPrivileges',
+				type: 'boolean',
+				default: false,
+				description: 'Whether to leave out who was granted what',
+			},
+		],
+	},
+];

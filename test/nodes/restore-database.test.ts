@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { createAgeIdentity } from '../../lib/encryption/encryption';
+import { startPostgres, type PostgresServer } from '../servers/postgres';
+
+import { runWorkflow } from './engine';
+import { createShop, describeDatabase, exec, postgresCredential, sql, temporaryFolder } from './fixtures';
+
+describe('the node Restore with dumps of any origin', () => {
+	let server: PostgresServer;
+	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+	let keys: { identity: string; recipient: string };
+	let original: string;
+	const restore = async (
+		parameters: Record<string, unknown>,
+		before: Parameters<typeof runWorkflow>[0]['nodes'] = [],
+	) =>
+		await runWorkflow({
+			nodes: [...before, { type: 'restore', parameters: { operation: 'database', ...parameters } }],
+			allowedFolders: [folder.path],
+			credentials: {
+				postgres: postgresCredential(server, 'shop'),
+				lifeboatEncryptionApi: { recipients: keys.recipient, identity: keys.identity, passphrase: '' },
+			},
+		});
+	const file = (name: string) => join(folder.path, name);
+
+	before(async () => {
+		[server, folder, keys] = await Promise.all([
+			startPostgres({ version: 15 }),
+			temporaryFolder(),
+			createAgeIdentity(),
+		]);
+		await createShop(server, 'shop');
+		original = await describeDatabase(server, 'shop');
+		const env = server.env('shop');
+		await exec('pg_dump', ['-f', file('plain.sql')], { env });
+		await exec('pg_dump', ['-Fc', '-f', file('shop.dump')], { env });
+		await exec('pg_dump', ['-Ft', '-f', file('shop.tar')], { env });
+		await exec('pg_dump', ['-Fd', '-f', file('folder')], { env });
+		await exec('pg_dumpall', ['-f', file('all.sql')], { env });
+		await exec('gzip', ['-k', file('plain.sql')]);
+		await exec('zstd', ['-q', file('shop.dump'), '-o', file('shop.dump.zst')]);
+		await exec('age', ['-r', keys.recipient, '-o', file('shop.dump.zst.age'), file('shop.dump.zst')]);
+		await writeFile(file('lz4'), Buffer.from('04224d1864a7', 'hex'));
+	});
+	after(async () => {
+		await server?.stop();
+		await folder?.remove();
+	});
+
+	for (const [at, name] of ['plain.sql', 'plain.sql.gz', 'shop.dump', 'shop.dump.zst.age'].entries()) {
+		test(`${name} comes back as it was`, async () => {
+			const targetDatabase = `copy_${at}`;
+			const options = { parallelConnections: 2, analyze: true };
+			const run = await restore({
+				takeFrom: 'file',
+				filePath: file(name),
+				target: 'new',
+				targetDatabase,
+				options,
+			});
+			run.assertSuccess();
+			const [{ restored }] = run.json('restore') as [{ restored: Record<string, unknown> }];
+			assert.equal(restored.rows, 2200);
+			assert.equal(restored.format, name.startsWith('plain') ? 'plain-sql' : 'pg-custom');
+			assert.equal(restored.layers, { 1: 'gzip', 3: 'age, zstd' }[at]);
+			assert.equal(
+				restored.bytes,
+				(await stat(file(name.startsWith('plain') ? 'plain.sql' : 'shop.dump'))).size,
+			);
+			assert.ok('megabytesPerSecond' in restored);
+			assert.ok((await describeDatabase(server, targetDatabase)) === original);
+		});
+	}
+
+	for (const [name, message] of [
+		['shop.tar', /tar archive of pg_dump/],
+		['folder', /directory format of pg_dump/],
+		['all.sql', /output of pg_dumpall/],
+		['lz4', /lz4/],
+	] as const) {
+		test(`${name} is refused, and no database is made`, async () => {
+			const run = await restore({
+				takeFrom: 'file',
+				filePath: file(name),
+				target: 'new',
+				targetDatabase: 'no',
+			});
+			assert.match(run.error?.message ?? '', message);
+			assert.deepEqual(await sql(server, 'postgres', "SELECT 1 FROM pg_database WHERE datname = 'no'"), []);
+		});
+	}
+
+	test('a table of a backup, in another schema, first dry, then really', async () => {
+		const backup = { type: 'dumpDatabase', parameters: { name: 'shop' } };
+		const parameters = { target: 'existing', targetDatabase: 'shop' };
+		const options = { tables: ['public.customers'], intoSchema: 'yesterday' };
+		const dry = await restore({ ...parameters, options: { ...options, dryRun: true } }, [backup]);
+		dry.assertSuccess();
+		assert.deepEqual(
+			dry.json('restore').find(({ kind }) => kind === 'table'),
+			{
+				database: 'shop',
+				action: 'create',
+				kind: 'table',
+				schema: 'yesterday',
+				name: 'customers',
+				rows: 200,
+			},
+		);
+		assert.ok((await describeDatabase(server, 'shop')) === original, 'a dry run touches nothing');
+		const run = await restore({ ...parameters, options }, [backup]);
+		run.assertSuccess();
+		assert.deepEqual(await sql(server, 'shop', 'SELECT count(*)::int FROM yesterday.customers'), [[200]]);
+		await sql(server, 'shop', 'DROP SCHEMA yesterday CASCADE');
+		assert.ok((await describeDatabase(server, 'shop')) === original);
+	});
+
+	test('merged into what is there, with a role in the place of another', async () => {
+		await sql(server, 'postgres', 'CREATE ROLE clerk');
+		await sql(server, 'shop', 'DELETE FROM orders WHERE id > 1990');
+		const run = await restore({
+			...{
+				takeFrom: 'file',
+				filePath: file('shop.dump'),
+				target: 'existing',
+				targetDatabase: 'shop',
+				ifNotEmpty: 'merge',
+			},
+			options: {
+				tables: ['public.orders', 'public.customers'],
+				roles: { role: [{ from: 'postgres', to: 'clerk' }] },
+			},
+		});
+		run.assertSuccess();
+		const [{ restored }] = run.json('restore') as [{ restored: Record<string, unknown> }];
+		assert.deepEqual([restored.rows, restored.keptRows], [10, 2190]);
+		assert.ok((await describeDatabase(server, 'shop')) === original);
+	});
+});
