@@ -66,7 +66,7 @@ export class VerifyChecksum implements INodeType {
 						name: 'Create Checksum',
 						value: 'create',
 						action: 'Create checksum',
-						description: 'Compute the SHA-256 of a backup, as a file that sha256sum -c takes',
+						description: 'Compute a checksum of a backup, as a file that sha256sum -c and its kin take',
 					},
 					{
 						name: 'Restore Test',

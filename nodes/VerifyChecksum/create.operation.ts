@@ -1,16 +1,29 @@
-import { finished } from 'node:stream/promises';
-
 import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { sha256Sidecar } from '../../lib/storage/backups/sidecars';
-import { DigestStream } from '../../lib/streams/digest';
-import { chain } from '../../lib/streams/chain';
+import { checksumAlgorithms, checksumsOf, type ChecksumName } from '../../lib/verification/checksum';
 import { readArtifact } from '../shared/artifacts';
 import { cancelSignal } from '../shared/run';
 
 import { passed } from './outputs';
 
+const show = { operation: ['create'] };
+
 export const description: INodeProperties[] = [
+	{
+		displayName: 'Algorithm',
+		name: 'algorithm',
+		type: 'options',
+		options: [
+			{ name: 'BLAKE2b-512', value: 'blake2b', description: 'Checked by b2sum -c' },
+			{ name: 'MD5', value: 'md5', description: 'Checked by md5sum -c. It finds accidents, not forgeries.' },
+			{ name: 'SHA-256', value: 'sha256', description: 'Checked by sha256sum -c' },
+			{ name: 'SHA-512', value: 'sha512', description: 'Checked by sha512sum -c' },
+		],
+		default: 'sha256',
+		description: 'How the bytes are summed up',
+		displayOptions: { show },
+	},
 	{
 		displayName: 'Put Output File in Field',
 		name: 'binaryPropertyOutput',
@@ -19,32 +32,28 @@ export const description: INodeProperties[] = [
 		default: 'checksum',
 		placeholder: 'e.g. checksum',
 		hint: 'The name of the output binary field to put the checksum file in',
-		displayOptions: { show: { operation: ['create'] } },
+		displayOptions: { show },
 	},
 ];
 
-/** Reads the bytes as they are now, whatever the manifest says, and tells their SHA-256. */
+/** Reads the bytes, which must be those of the manifest, and tells their checksum. */
 export async function execute(
 	context: IExecuteFunctions,
 	itemIndex: number,
 ): Promise<INodeExecutionData[][]> {
 	const artifact = await readArtifact(context, itemIndex);
 	const field = context.getNodeParameter('binaryPropertyOutput', itemIndex) as string;
-	const signal = cancelSignal(context);
-	const opened = await artifact.open(signal);
-	const digest = new DigestStream();
-	const stream = chain(opened.stream, [digest], signal);
-	stream.resume();
-	await finished(stream);
-	const { fileName } = await opened.finish();
-	const { size, sha256 } = digest.digest();
-	const line = sha256Sidecar(fileName, sha256);
+	const name = context.getNodeParameter('algorithm', itemIndex, 'sha256') as ChecksumName;
+	const { title, extension } = checksumAlgorithms[name];
+	const { fileName, size, values } = await checksumsOf(artifact, [name], cancelSignal(context));
+	const value = values.get(name)!;
+	const line = sha256Sidecar(fileName, value);
 	const input = context.getInputData()[itemIndex]!;
 	return passed({
-		json: { ...input.json, checksum: { algorithm: 'SHA-256', value: sha256, size, line: line.trimEnd() } },
+		json: { ...input.json, checksum: { algorithm: title, value, size, line: line.trimEnd() } },
 		binary: {
 			...input.binary,
-			[field]: await context.helpers.prepareBinaryData(Buffer.from(line), `${fileName}.sha256`, 'text/plain'),
+			[field]: await context.helpers.prepareBinaryData(Buffer.from(line), fileName + extension, 'text/plain'),
 		},
 		pairedItem: { item: itemIndex },
 	});

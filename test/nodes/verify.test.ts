@@ -106,4 +106,38 @@ describe('Verify Checksum: Passed and Failed', () => {
 		const verdict = (await run(true, { onError: 'continueErrorOutput' }, ['Good', 'Alert'])).assertSuccess();
 		assert.equal(verdict.json('Alert')[0]!.code, 'CHECKSUM_MISMATCH');
 	});
+
+	test('a checksum file is made and compared with, in every format', async () => {
+		for (const algorithm of ['sha256', 'sha512', 'blake2b', 'md5']) {
+			const create = { operation: 'create', algorithm, binaryPropertyOutput: 'sum' };
+			const nodes = (damage: (text: string) => string): WorkflowRun['nodes'] => [
+				{ type: 'archiveFiles', parameters: { name: 'files', paths: [join(folder.path, 'file')] } },
+				{ type: 'verifyChecksum', name: 'create', parameters: create },
+				{
+					name: 'Change',
+					async run(items, context) {
+						const text = (await context.helpers.getBinaryDataBuffer(0, 'sum')).toString();
+						const sum = await context.helpers.prepareBinaryData(Buffer.from(damage(text)), 'sum');
+						return [{ ...items[0]!, binary: { sum } }];
+					},
+				},
+				{ type: 'verifyChecksum', parameters: { checksumField: 'sum' } },
+			];
+			const start = { allowedFolders: [folder.path], credentials };
+			const good = await runWorkflow({ ...start, nodes: nodes((text) => text) });
+			const [json] = good.assertSuccess().json('verifyChecksum') as [{ verification: { proved: string[] } }];
+			assert.match(json.verification.proved.at(-1)!, /of the checksum file/);
+			const swap = (text: string) => text.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+			const bad = await runWorkflow({ ...start, nodes: nodes(swap) });
+			assert.match(bad.error!.message, /is not the one in the checksum file/);
+		}
+		const wrong = await runWorkflow({
+			...{ allowedFolders: [folder.path], credentials },
+			nodes: [
+				{ type: 'archiveFiles', parameters: { name: 'files', paths: [join(folder.path, 'file')] } },
+				{ type: 'verifyChecksum', parameters: { checksumField: 'nothing' } },
+			],
+		});
+		assert.equal(wrong.status, 'error');
+	});
 });
