@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -6,14 +6,16 @@ import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { baseName, compareKeys } from '../keys';
 
+import { isDead, parseOwner, self } from '../owner';
+
 import type { S3Target } from './client';
+import { isMissing } from './errors';
+import { removeObject } from './remove';
 import { writeParams } from './write-params';
 
-/** Milliseconds that another upload gets for making its object appear. */
-const patience = 60_000;
-
-/** Milliseconds after which a claim is that of a dead process. By the clock of the service on both sides. */
-const lifetime = 3_600_000;
+/** Of a claim's life, after which it is renewed; and after which whoever could not renew it gives up. */
+const RENEW_AFTER = 1 / 6;
+const GIVE_UP_AFTER = 2 / 3;
 
 /**
  * Runs something that no other upload of ours to the same key runs meanwhile, on services that don't offer that themselves (no
@@ -23,7 +25,11 @@ const lifetime = 3_600_000;
  * claim: of two, at least one sees the other. Where more than one is there, all but the first in order withdraw and try
  * again. It needs lists that show at once what was put, as S3's do.
  *
+ * A claim is renewed as long as its process lives. One that isn't is that of a dead process: at once where this can be seen
+ * (same machine), else once nothing happened to it for its life, by what is watched here or by the times of the service.
+ *
  * @param isFutile throws when the wait is for nothing, because the key has been taken.
+ * @param run gets a signal that aborts when the claim could not be renewed, or the run is to end.
  * @throws LifeboatError `LOCKED` if another's claim doesn't go away.
  */
 export async function withClaim<Result>(
@@ -31,7 +37,7 @@ export async function withClaim<Result>(
 	key: string,
 	signal: AbortSignal,
 	isFutile: () => Promise<void>,
-	run: () => Promise<Result>,
+	run: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
 	const name = baseName(key);
 	const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
@@ -39,10 +45,44 @@ export async function withClaim<Result>(
 	const mine = `${prefix}${randomUUID()}`;
 	try {
 		await acquire(target, prefix, mine, key, signal, isFutile);
-		return await run();
+		return await renewing(target, mine, signal, run);
 	} finally {
-		// What happened to the object counts. A claim left behind dies of age, and goes with the unfinished uploads.
-		await remove(target, mine).catch(() => {});
+		// What happened to the object counts. A claim left behind dies, and goes with the unfinished uploads.
+		await removeObject(target, mine).catch(() => {});
+	}
+}
+
+async function renewing<Result>(
+	target: S3Target,
+	mine: string,
+	signal: AbortSignal,
+	run: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+	const end = new AbortController();
+	const lost = new AbortController();
+	const { claimLifetime: life } = target;
+	const renew = async () => {
+		let last = performance.now();
+		while (!end.signal.aborted) {
+			try {
+				await sleep(life * RENEW_AFTER, undefined, { signal: end.signal });
+				await put(target, mine);
+				last = performance.now();
+			} catch (error) {
+				if (end.signal.aborted) return;
+				if (performance.now() - last > life * GIVE_UP_AFTER) lost.abort(error);
+			}
+		}
+	};
+	const renewal = renew();
+	try {
+		return await run(AbortSignal.any([signal, lost.signal]));
+	} catch (error) {
+		throw lost.signal.aborted ? lost.signal.reason : error;
+	} finally {
+		end.abort();
+		// A renewal that is under way would bring the claim back after it was removed.
+		await renewal;
 	}
 }
 
@@ -56,34 +96,37 @@ async function acquire(
 ): Promise<void> {
 	let claimed = false;
 	let others: string[] = [];
-	for (const deadline = performance.now() + patience; ; await pause(signal)) {
+	const watched: Watched = new Map();
+	for (const deadline = performance.now() + 2 * target.claimLifetime; ; await pause(signal)) {
 		// Who has withdrawn only looks on, so as not to hold up those before.
 		if (others.length === 0) {
 			await put(target, mine);
 			claimed = true;
 		}
-		others = await livingClaims(target, prefix, claimed ? mine : undefined, signal);
+		others = await livingClaims(target, prefix, claimed ? mine : undefined, watched, signal);
 		if (claimed && others.length === 0) return;
 		await isFutile();
 		if (others.length > 0 && performance.now() > deadline) {
-			throw new LifeboatError(
-				'LOCKED',
-				`Another run is completing ${key} in ${target.description}, or was killed while it did`,
-				{ hint: `If no other run is active, delete the object ${others[0]} and run the node again` },
-			);
+			throw new LifeboatError('LOCKED', `Another run is completing ${key} in ${target.description}`, {
+				hint: 'It is alive: wait until it is done, then run the node again',
+			});
 		}
 		if (claimed && others.some((other) => compareKeys(other, mine) < 0)) {
-			await remove(target, mine);
+			await removeObject(target, mine);
 			claimed = false;
 		}
 	}
 }
 
-/** Claims of other uploads. Those of dead processes are removed; only the time of one's own claim tells which are. */
+/** When a claim was last seen to change, by this machine's clock. */
+type Watched = Map<string, { state: string; since: number }>;
+
+/** Claims of other uploads. Those of dead processes are removed. */
 async function livingClaims(
 	target: S3Target,
 	prefix: string,
 	mine: string | undefined,
+	watched: Watched,
 	signal: AbortSignal,
 ): Promise<string[]> {
 	const { Contents = [] } = await target.client.send(
@@ -97,25 +140,41 @@ async function livingClaims(
 		});
 	}
 	const living: string[] = [];
-	for (const { Key, LastModified } of Contents) {
+	for (const { Key, LastModified, ETag = '' } of Contents) {
 		if (Key === undefined || Key === mine) continue;
-		if (now && LastModified && now.getTime() - LastModified.getTime() > lifetime) await remove(target, Key);
+		const first = !watched.has(Key);
+		const state = `${LastModified?.getTime()} ${ETag}`;
+		if (watched.get(Key)?.state !== state) watched.set(Key, { state, since: performance.now() });
+		const still = performance.now() - watched.get(Key)!.since > target.claimLifetime;
+		// The service tells whole seconds.
+		const old = now && LastModified && +now - +LastModified > target.claimLifetime + 1000;
+		if (still || old || (first && (await belongsToTheDead(target, Key)))) await removeObject(target, Key);
 		else living.push(Key);
 	}
 	return living;
 }
 
+/** Whether the process that put a claim ran on this machine and has ended. */
+async function belongsToTheDead(target: S3Target, Key: string): Promise<boolean> {
+	try {
+		const { Body } = await target.client.send(new GetObjectCommand({ Bucket: target.bucket, Key }));
+		return isDead(parseOwner(JSON.parse(await Body!.transformToString())));
+	} catch (error) {
+		// It is gone, or not one that says whose it is: time will tell.
+		if (isMissing(error) || error instanceof SyntaxError) return false;
+		throw error;
+	}
+}
+
 const pause = (signal: AbortSignal) => sleep(50 + Math.random() * 200, undefined, { signal });
 
 async function put(target: S3Target, Key: string): Promise<void> {
+	// Each differs, so that its ETag does.
+	const Body = Buffer.from(JSON.stringify({ ...self, at: Date.now() }));
 	await target.client.send(
 		new PutObjectCommand({
-			...{ Bucket: target.bucket, Key, Body: Buffer.alloc(0), ContentLength: 0 },
+			...{ Bucket: target.bucket, Key, Body, ContentLength: Body.length },
 			...writeParams(target.write, 'temporary'),
 		}),
 	);
-}
-
-async function remove(target: S3Target, Key: string): Promise<void> {
-	await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key }));
 }

@@ -81,20 +81,20 @@ async function putWhole(
 	onlyNew: boolean,
 	signal: AbortSignal,
 ): Promise<PutObjectCommandOutput | undefined> {
-	const put = (condition: { IfNoneMatch?: '*' }) =>
+	const put = (condition: { IfNoneMatch?: '*' }, stop = signal) =>
 		target.client.send(
 			new PutObjectCommand({
 				...{ Bucket: target.bucket, Key: request.key, Body: body, ContentLength: body.length },
 				...{ ContentType: request.contentType, Metadata: { [UPLOAD_ID]: request.id }, ...condition },
 				...{ ...request.write, ...(md5 && { ContentMD5: md5.toString('base64') }) },
 			}),
-			{ abortSignal: signal },
+			{ abortSignal: stop },
 		);
 	const claimed = async () => {
 		const free = () => assertFree(target, request.key, signal);
-		return await withClaim(target, request.key, signal, free, async () => {
+		return await withClaim(target, request.key, signal, free, async (whileMine) => {
 			await free();
-			return await put({});
+			return await put({}, whileMine);
 		});
 	};
 	try {
@@ -143,17 +143,17 @@ async function putParts(
 		const sent = await sendParts(target, request, reader, first, sizes, session, signal);
 		assertLength(key, size, sent.size);
 		const free = () => assertFree(target, key, signal);
-		const complete = async () => {
+		const complete = async (whileMine: AbortSignal) => {
 			if (onlyNew) await free();
 			try {
-				await completeUpload(target, key, sent, onlyNew && target.conditionalCompletion, signal);
+				await completeUpload(target, key, sent, onlyNew && target.conditionalCompletion, whileMine);
 			} catch (error) {
 				if (!(await isOurs(target, mine, error))) throw conflict(target, key, error);
 			}
 		};
 		if (onlyNew && !target.conditionalCompletion) {
 			await withClaim(target, key, signal, free, complete);
-		} else await complete();
+		} else await complete(signal);
 		await closeSession(target, session);
 		return sent;
 	} catch (error) {
