@@ -12,7 +12,7 @@ import { compressionProperty, handOverProperty } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { tagged } from '../shared/tags';
 
-import { engineOptions, type DumpNodeOptions } from './options';
+import { engineClient, engineOptions, type DumpNodeOptions } from './options';
 import { progressLog } from './progress';
 
 /** How the dumps of one database, or of all, are written. */
@@ -87,6 +87,7 @@ export async function makeDump(
 		connection,
 		{
 			...engineOptions(options),
+			...(await engineClient(context, options)),
 			format: isArchive ? 'custom' : 'plain',
 			// A custom archive is compressed in itself, block by block.
 			...(isArchive ? { archiveCompression: compression, archiveLevel: how.level } : {}),

@@ -1,6 +1,10 @@
-import type { IDataObject, INodeProperties } from 'n8n-workflow';
+import { basename, isAbsolute } from 'node:path';
+
+import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { usualZstdLevel, type PostgresDumpOptions } from '../../lib/databases/postgres/dump';
+import { LifeboatError } from '../../lib/errors';
+import { resolveAllowed } from '../shared/file-access';
 import { caCertificateOption, compressionLevelOption } from '../shared/properties';
 import { tagsOption } from '../shared/tags';
 
@@ -47,6 +51,30 @@ const shared: INodeProperties[] = [
 		],
 		default: 'no',
 		description: 'Whether the dump first drops what it then creates',
+	},
+	{
+		displayName: 'Dump Engine',
+		name: 'dumpEngine',
+		type: 'options',
+		options: [
+			{ name: 'Built-In', value: 'builtIn', description: 'Needs no program on this machine' },
+			{
+				name: 'Pg_dump Client',
+				value: 'client',
+				description: 'A pg_dump that is installed where n8n runs, as new as the server or newer',
+			},
+		],
+		default: 'builtIn',
+		description: 'What reads the database',
+	},
+	{
+		displayName: 'Dump Engine Path',
+		name: 'clientPath',
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. /usr/lib/postgresql/18/bin/pg_dump',
+		displayOptions: { show: { dumpEngine: ['client'] } },
+		description: 'Where the pg_dump client lies. Empty: it is looked for as a shell would.',
 	},
 	{
 		displayName: 'Host in Manifest',
@@ -180,6 +208,8 @@ export const globalsOptionsProperty = collection(shared.filter(({ name }) => ofG
 /** What is set in the collection. */
 export interface DumpNodeOptions extends IDataObject {
 	caCertificate?: string;
+	clientPath?: string;
+	dumpEngine?: 'builtIn' | 'client';
 	clean?: 'no' | 'yes' | 'ifExists';
 	compressionLevel?: number;
 	excludeDatabases?: string[];
@@ -196,6 +226,37 @@ export interface DumpNodeOptions extends IDataObject {
 	sections?: 'all' | 'schema' | 'data';
 	noOwner?: boolean;
 	noPrivileges?: boolean;
+}
+
+/**
+ * The path of the pg_dump client, where one is given. A workflow must not run what a workflow can write.
+ *
+ * @throws LifeboatError `CLIENT_NOT_FOUND`.
+ */
+async function programPath(context: IExecuteFunctions, path: string): Promise<string> {
+	const refuse = (reason: string) =>
+		new LifeboatError('CLIENT_NOT_FOUND', `${path} can't be used as pg_dump: ${reason}`, {
+			hint: 'Give the whole path of an installed pg_dump, e.g. /usr/lib/postgresql/18/bin/pg_dump',
+		});
+	if (!isAbsolute(path)) throw refuse('the path is not absolute');
+	if (!/^pg_dump(?:-?[\d.]+)?(?:\.exe)?$/.test(basename(path))) throw refuse('it has another name');
+	if (process.env.N8N_RESTRICT_FILE_ACCESS_TO === '') return path;
+	const isWritable = await resolveAllowed(context, path).then(
+		() => true,
+		() => false,
+	);
+	if (isWritable) throw refuse('it lies in a folder that workflows may write to');
+	return path;
+}
+
+/** Which pg_dump is used. @throws as `programPath`. */
+export async function engineClient(
+	context: IExecuteFunctions,
+	{ dumpEngine, clientPath = '' }: DumpNodeOptions,
+): Promise<Pick<PostgresDumpOptions, 'client'>> {
+	if (dumpEngine !== 'client') return {};
+	const path = clientPath.trim();
+	return { client: path === '' ? {} : { path: await programPath(context, path) } };
 }
 
 /** The engine's options. */

@@ -115,7 +115,7 @@ describe('Dump Database: a whole server', () => {
 			['Lager 1', 'postgres', 'shop', 'globals'],
 		);
 		assert.deepEqual(
-			bad!.map(({ json }) => String(json.error).split(':')[0]),
+			bad!.map(({ json }) => (json.error as string).split(':')[0]),
 			['Database closed', 'Database secret'],
 		);
 

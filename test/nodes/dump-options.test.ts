@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { startPostgres, type PostgresServer } from '../servers/postgres';
@@ -113,6 +114,34 @@ describe('Dump Database: its options', () => {
 		});
 		assert.equal(run.status, 'error');
 		assert.match(run.error!.description!, /time-out/);
+	});
+
+	test('an installed pg_dump, if it is none that a workflow could have written', async () => {
+		const old = await startPostgres({ version: 15 });
+		try {
+			await sql(old, 'postgres', 'CREATE TABLE t AS SELECT 1 AS n');
+			const run = async (options: object) =>
+				await runWorkflow({
+					allowedFolders: [folder.path],
+					credentials: { postgres: postgresCredential(old) },
+					nodes: [{ type: 'dumpDatabase', parameters: { options: { dumpEngine: 'client', ...options } } }],
+				});
+			for (const options of [{}, { clientPath: '/usr/bin/pg_dump' }]) {
+				const [item] = (await run(options)).json('dumpDatabase') as [{ manifest: { tables: unknown } }];
+				assert.deepEqual(item.manifest.tables, [{ schema: 'public', name: 't', rows: 1 }]);
+			}
+			const own = join(folder.path, 'pg_dump');
+			await writeFile(own, '#!/bin/sh\ntouch /tmp/should-not-run\n', { mode: 0o755 });
+			for (const [clientPath, why] of [
+				[own, /workflows may write/],
+				['/bin/sh', /another name/],
+				['pg_dump', /not absolute/],
+			] as const) {
+				assert.match((await run({ clientPath })).error!.message, why);
+			}
+		} finally {
+			await old.stop();
+		}
 	});
 
 	test('the log says what is coming, and then now and again how far it is', () => {

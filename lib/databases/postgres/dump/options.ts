@@ -30,6 +30,12 @@ export interface PostgresDumpOptions {
 	ifExists?: boolean;
 	/** Default: as pg_dump, with a whole database but not with a choice of schemas or tables. */
 	largeObjects?: boolean;
+	/**
+	 * Use an installed pg_dump instead of the built-in one.
+	 *
+	 * `path`: of the program; unless given, it is looked for as a shell would.
+	 */
+	client?: { path?: string };
 	/** Name the host in the manifest. */
 	includeHost?: boolean;
 }
@@ -42,14 +48,24 @@ export const defaultLockTimeoutMs = 30_000;
  */
 export const usualZstdLevel = 1;
 
-/** The arguments of pg_dump. Values are joined to their options, so that none is taken for an option. */
+/** The arguments of the built-in pg_dump. */
 export function pgDumpArguments(options: PostgresDumpOptions, encoding: string): string[] {
-	const each = (option: string, values: string[] = []) => values.map((value) => `${option}=${value}`);
-	const flag = (option: string, on: boolean | undefined) => (on ? [option] : []);
 	return [
 		// With the names of the columns, the cursors that pg_dump opens say which it wants.
 		'--column-inserts',
 		`--encoding=${encoding}`,
+		...selectionArguments(options),
+		...flag('--large-objects', options.largeObjects === true),
+		...flag('--no-large-objects', options.largeObjects === false),
+	];
+}
+
+const flag = (option: string, on: boolean | undefined) => (on ? [option] : []);
+
+/** What goes in, as any pg_dump takes it. Values are joined to their options, so that none is taken for an option. */
+export function selectionArguments(options: PostgresDumpOptions): string[] {
+	const each = (option: string, values: string[] = []) => values.map((value) => `${option}=${value}`);
+	return [
 		...each('--schema', options.schemas),
 		...each('--exclude-schema', options.excludeSchemas),
 		...each('--table', options.tables),
@@ -61,8 +77,6 @@ export function pgDumpArguments(options: PostgresDumpOptions, encoding: string):
 		...flag('--no-privileges', options.noPrivileges),
 		...flag('--clean', options.clean),
 		...flag('--if-exists', options.clean && options.ifExists),
-		...flag('--large-objects', options.largeObjects === true),
-		...flag('--no-large-objects', options.largeObjects === false),
 	];
 }
 

@@ -2,6 +2,8 @@ import { LifeboatError } from '../../../errors';
 import type { Dump, EngineContext } from '../../engine';
 import { connectPostgres, type PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
+import { clientArguments, startClientDump } from '../client/client-dump';
+import { findPgDump, type ClientProgram } from '../client/program';
 
 import { startArchiveDump } from './archive-dump';
 import type { PostgresDumpOptions } from './options';
@@ -17,7 +19,7 @@ const unconvertible = new Set(['SQL_ASCII', 'MULE_INTERNAL']);
 /**
  * Connects, and checks that the server can be dumped.
  *
- * @throws LifeboatError as `connectPostgres`; `SERVER_TOO_NEW`, `SERVER_TOO_OLD`, `OPTIONS_CONFLICT`.
+ * @throws LifeboatError as `connectPostgres`; `SERVER_TOO_NEW`, `SERVER_TOO_OLD`, `OPTIONS_CONFLICT`, `CLIENT_NOT_FOUND`.
  */
 export async function preparePostgresDump(
 	connection: PostgresConnection,
@@ -34,7 +36,8 @@ export async function preparePostgresDump(
 	try {
 		// What pg_dump itself goes by.
 		const serverVersion = parameters.get('server_version') ?? '';
-		assertVersion(serverVersion, connection);
+		const program = options.client && (await findPgDump(options.client.path, context.signal));
+		assertVersion(serverVersion, connection, program);
 		const { rows } = await client
 			.query<{ server_encoding: string }>('SHOW server_encoding')
 			.catch((error: unknown) => {
@@ -43,6 +46,8 @@ export async function preparePostgresDump(
 		const serverEncoding = rows[0]!.server_encoding;
 		const encoding = unconvertible.has(serverEncoding) ? serverEncoding : 'UTF8';
 		const isArchive = options.format === 'custom';
+		const settings = { connection, options, encoding };
+		if (program) clientArguments({ ...settings, program });
 		return {
 			source: {
 				type: 'database',
@@ -54,19 +59,31 @@ export async function preparePostgresDump(
 			...(isArchive
 				? { format: 'pg-custom' as const, extension: '.dump' }
 				: { format: 'plain-sql' as const, extension: '.sql' }),
-			start: async (signal = context.signal) =>
-				(isArchive ? startArchiveDump : startPlainDump)(
-					{ connection, options, encoding },
-					{ ...context, signal },
-				),
+			start: async (signal = context.signal) => {
+				const running = { ...context, signal };
+				if (program) return startClientDump({ ...settings, program }, running);
+				return (isArchive ? startArchiveDump : startPlainDump)(settings, running);
+			},
 		};
 	} finally {
 		await client.end();
 	}
 }
 
-function assertVersion(version: string, { database }: PostgresConnection): void {
+function assertVersion(
+	version: string,
+	{ database }: PostgresConnection,
+	program: ClientProgram | undefined,
+): void {
 	const number = Number.parseFloat(version);
+	if (program) {
+		if (program.major >= Math.trunc(number)) return;
+		throw new LifeboatError(
+			'SERVER_TOO_NEW',
+			`The server of database ${database} is PostgreSQL ${version}; ${program.path} is of version ${program.version}`,
+			{ hint: 'A pg_dump reads servers up to its own version: use a newer one, or the built-in engine' },
+		);
+	}
 	if (Math.trunc(number) > pgDumpMajor) {
 		throw new LifeboatError(
 			'SERVER_TOO_NEW',
