@@ -6,10 +6,11 @@ import { delimiter, join } from 'node:path';
 
 import { say } from './tools.mjs';
 
-/** Debian's package for each program. Where several programs will do, one of them is enough. */
+/** Debian's package for each program, or for a file by its path. Where several programs will do, one of them is enough. */
 const wanted = [
 	{ program: 'age', package: 'age' },
 	{ program: 'age-keygen', package: 'age' },
+	{ program: 'apache2', package: 'apache2' },
 	{ program: 'aws', package: 'awscli' },
 	{ program: 'bsdtar', package: 'libarchive-tools' },
 	{ program: 'ceph', package: 'ceph-common' },
@@ -20,8 +21,13 @@ const wanted = [
 	{ program: 'gpg', package: 'gnupg' },
 	{ program: 'gzip', package: 'gzip' },
 	{ program: 'memcached', package: 'memcached' },
+	{ program: 'nginx', package: 'nginx-light' },
+	{ program: '/usr/lib/nginx/modules/ngx_http_dav_ext_module.so', package: 'libnginx-mod-http-dav-ext' },
 	{ program: 'openssl', package: 'openssl' },
 	{ program: 'pg_dump', package: 'postgresql-client' },
+	{ program: 'pgbouncer', package: 'pgbouncer' },
+	{ program: 'proftpd', package: 'proftpd-core' },
+	{ program: '/usr/lib/proftpd/mod_tls.so', package: 'proftpd-mod-crypto' },
 	{ program: 'psql', package: 'postgresql-client' },
 	{ program: 'radosgw', package: 'radosgw' },
 	{ program: 'restic', package: 'restic' },
@@ -42,6 +48,7 @@ const wanted = [
 const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
 
 function isThere(program) {
+	if (program.startsWith('/')) return existsSync(program);
 	return folders.some((folder) => {
 		try {
 			accessSync(join(folder, program), constants.X_OK);
