@@ -48,8 +48,10 @@ export async function restorePostgres(
 		switch (target.kind) {
 			case 'existing':
 				return await fill(connection);
-			case 'new':
-				return await fillNewDatabase(connection, options, context, fill);
+			case 'new': {
+				const { result, warnings } = await fillNewDatabase(connection, options, context, fill);
+				return { ...result, warnings: [...warnings, ...result.warnings] };
+			}
 			case 'swap': {
 				const { result, keptAs, warnings } = await fillAndSwap(connection, target, options, context, fill);
 				return {

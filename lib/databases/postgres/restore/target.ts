@@ -40,19 +40,26 @@ type Fill<Result> = (connection: PostgresConnection) => Promise<Result>;
 const LONGEST_NAME = 63;
 const SWAP_LOCK = 1_818_846_562;
 
+/** The comment of a database that is being filled, by which a later restore knows what one that was killed has left. */
+function unfinished(database: string): string {
+	return `Lifeboat: unfinished restore of ${database}`;
+}
+
 /**
  * Creates a database and fills it. If that fails, the database is dropped again.
  *
- * @throws LifeboatError `DATABASE_EXISTS`, `NOT_PERMITTED`, and what `fill` throws.
+ * @returns with warnings. @throws LifeboatError `DATABASE_EXISTS`, `RESTORE_RUNNING`, `NOT_PERMITTED`, and what `fill` throws.
  */
 export async function fillNewDatabase<Result>(
 	connection: PostgresConnection,
 	options: TargetOptions,
 	context: EngineContext,
 	fill: Fill<Result>,
-): Promise<Result> {
+): Promise<{ result: Result; warnings: string[] }> {
 	return await withMaintenance(connection, options, context, async (admin) => {
 		const { database } = connection;
+		await lockDatabase(admin, database);
+		const warnings = await removeUnfinished(admin, database);
 		if (await databaseExists(admin, database)) {
 			throw new LifeboatError(
 				'DATABASE_EXISTS',
@@ -62,8 +69,25 @@ export async function fillNewDatabase<Result>(
 				},
 			);
 		}
-		await admin.query(await createStatement(admin, database));
-		return await dropUnlessFilled(connection, options, fill);
+		return { result: await createAndFill(admin, connection, options, fill), warnings };
+	});
+}
+
+async function createAndFill<Result>(
+	admin: Client,
+	connection: PostgresConnection,
+	options: TargetOptions,
+	fill: Fill<Result>,
+): Promise<Result> {
+	const { database } = connection;
+	await admin.query(await createStatement(admin, database));
+	return await dropUnlessFilled(connection, options, async () => {
+		await admin.query(commentStatement(database, unfinished(database)));
+		const result = await fill(connection);
+		// The script may have put a comment of its own there.
+		if ((await commentOf(admin, database)) === unfinished(database))
+			await admin.query(commentStatement(database, null));
+		return result;
 	});
 }
 
@@ -82,39 +106,85 @@ export async function fillAndSwap<Result>(
 ): Promise<{ result: Result; keptAs?: string; warnings: string[] }> {
 	const { database } = connection;
 	return await withMaintenance(connection, options, context, async (admin) => {
-		const { rows } = await admin.query<{ locked: string }>(
-			`SELECT CASE WHEN pg_catalog.pg_try_advisory_lock(${SWAP_LOCK}, pg_catalog.hashtext($1)) THEN 'yes' ELSE 'no' END AS locked`,
-			[database],
-		);
-		if (rows[0]?.locked !== 'yes') {
-			throw new LifeboatError('RESTORE_RUNNING', `Another restore is about to replace database ${database}`, {
-				hint: 'Wait until it has ended, or stop it, then run the node again',
-			});
-		}
+		await lockDatabase(admin, database);
+		const warnings = await removeUnfinished(admin, database);
 		if (!(await databaseExists(admin, database))) {
-			return { result: await fillNewDatabase(connection, options, context, fill), warnings: [] };
+			return { result: await createAndFill(admin, connection, options, fill), warnings };
 		}
 		const scratch = nameWith(database, `_restore_${randomBytes(4).toString('hex')}`);
 		const beside = { ...connection, database: scratch };
 		await admin.query(await createStatement(admin, scratch, database));
 		const old = await freeName(admin, database, `_before_${dated(target.now ?? new Date())}`);
 		const result = await dropUnlessFilled(beside, options, async () => {
+			await admin.query(commentStatement(scratch, unfinished(database)));
 			const filled = await fill(beside);
 			context.signal?.throwIfAborted();
 			context.onProgress?.({ step: `putting the restored database in the place of ${database}` });
-			for (const sql of await propertyStatements(admin, database, scratch)) await admin.query(sql);
-			await swap(admin, connection, options, { scratch, old });
+			const comment = commentStatement(scratch, await commentOf(admin, database));
+			for (const sql of await propertyStatements(admin, database, scratch))
+				if (!sql.startsWith('COMMENT')) await admin.query(sql);
+			await swap(admin, connection, options, { scratch, old, comment });
 			return filled;
 		});
-		if (target.old !== 'drop') return { result, keptAs: old, warnings: [] };
+		if (target.old !== 'drop') return { result, keptAs: old, warnings };
 		try {
 			await admin.query(`DROP DATABASE ${quoteIdentifier(old)} WITH (FORCE)`);
-			return { result, warnings: [] };
+			return { result, warnings };
 		} catch (error) {
 			const reason = postgresError(error, `dropping the old database, which is now called ${old},`).message;
-			return { result, keptAs: old, warnings: [reason] };
+			return { result, keptAs: old, warnings: [...warnings, reason] };
 		}
 	});
+}
+
+/** Keeps two restores of one database apart, until the session ends. @throws LifeboatError `RESTORE_RUNNING` */
+async function lockDatabase(admin: Client, database: string): Promise<void> {
+	const { rows } = await admin.query<{ locked: string }>(
+		`SELECT CASE WHEN pg_catalog.pg_try_advisory_lock(${SWAP_LOCK}, pg_catalog.hashtext($1)) THEN 'yes' ELSE 'no' END AS locked`,
+		[database],
+	);
+	if (rows[0]?.locked === 'yes') return;
+	throw new LifeboatError('RESTORE_RUNNING', `Another restore is about to replace database ${database}`, {
+		hint: 'Wait until it has ended, or stop it, then run the node again',
+	});
+}
+
+/**
+ * Drops what restores of this database have left that were killed: none runs now, for they would hold the lock.
+ *
+ * @returns warnings
+ */
+async function removeUnfinished(admin: Client, database: string): Promise<string[]> {
+	const { rows } = await admin.query<{ name: string; comment: string | null }>(
+		`SELECT datname::text AS name, pg_catalog.shobj_description(oid, 'pg_database') AS comment FROM pg_catalog.pg_database
+		WHERE NOT datistemplate ORDER BY 1`,
+	);
+	const warnings: string[] = [];
+	const start = nameWith(database, '_restore_00000000').slice(0, -8);
+	for (const { name, comment } of rows) {
+		if (comment === unfinished(database)) {
+			await admin.query(`DROP DATABASE ${quoteIdentifier(name)} WITH (FORCE)`);
+			warnings.push(`The database ${name}, which a restore had left that was killed, was removed`);
+		} else if (name.startsWith(start) && /^[0-9a-f]{8}$/.test(name.slice(start.length)) && comment === null) {
+			// Killed between two statements, or somebody's own: who knows drops it.
+			warnings.push(
+				`The database ${name} looks like one that a killed restore has left. If nobody needs it, drop it`,
+			);
+		}
+	}
+	return warnings;
+}
+
+async function commentOf(admin: Client, database: string): Promise<string | null> {
+	const { rows } = await admin.query<{ comment: string | null }>(
+		`SELECT pg_catalog.shobj_description(oid, 'pg_database') AS comment FROM pg_catalog.pg_database WHERE datname = $1`,
+		[database],
+	);
+	return rows[0]?.comment ?? null;
+}
+
+function commentStatement(database: string, comment: string | null): string {
+	return `COMMENT ON DATABASE ${quoteIdentifier(database)} IS ${comment === null ? 'NULL' : quoteLiteral(comment)}`;
 }
 
 /** A name that no database has: two restores within a second would take the same one. */
@@ -130,7 +200,7 @@ async function swap(
 	admin: Client,
 	connection: PostgresConnection,
 	options: TargetOptions,
-	{ scratch, old }: { scratch: string; old: string },
+	{ scratch, old, comment }: { scratch: string; old: string; comment: string },
 ): Promise<void> {
 	const { database } = connection;
 	const bouncer = await connectMaintenance(connection, options);
@@ -149,6 +219,7 @@ async function swap(
 		await admin.query('BEGIN');
 		// The lock is waited for no longer than the server itself waits for sessions to go.
 		await admin.query(`SET LOCAL lock_timeout = '10s'`);
+		await admin.query(comment);
 		await admin.query(`ALTER DATABASE ${quoteIdentifier(database)} RENAME TO ${quoteIdentifier(old)}`);
 		await admin.query(`ALTER DATABASE ${quoteIdentifier(scratch)} RENAME TO ${quoteIdentifier(database)}`);
 		await admin.query('COMMIT');
