@@ -10,7 +10,7 @@ import { crashBeforeRename } from './crash';
 
 for (const [name, start, limits] of [
 	['Apache', startApache, {}],
-	['nginx', startNginx, { many: 1100, listsHidden: false }],
+	['nginx', startNginx, { many: 1100, refuses: (key: string) => key.startsWith('.') }],
 ] as const) {
 	let server: WebDavServer;
 	before(async () => {
