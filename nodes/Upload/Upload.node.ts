@@ -17,9 +17,10 @@ import * as download from './download.operation';
 import * as list from './list.operation';
 import { selectProperties } from './select';
 import { transferProperties } from './transfer';
+import * as test from './test.operation';
 import * as upload from './upload.operation';
 
-const operations = { copy, delete: deletion, download, list, upload };
+const operations = { copy, delete: deletion, download, list, test, upload };
 
 export class Upload implements INodeType {
 	description: INodeTypeDescription = {
@@ -41,6 +42,8 @@ export class Upload implements INodeType {
 			...(credential.name === 'lifeboatWebDavApi' && { testedBy: 'testWebDav' }),
 		})),
 		properties: [
+			// All are about backups: a choice of one resource would only be one more click.
+			// eslint-disable-next-line @n8n/community-nodes/resource-operation-pattern
 			{
 				displayName: 'Operation',
 				name: 'operation',
@@ -70,6 +73,12 @@ export class Upload implements INodeType {
 						value: 'list',
 						action: 'List backups',
 						description: 'Tell which backups there are',
+					},
+					{
+						name: 'Test Destination',
+						value: 'test',
+						action: 'Test destination',
+						description: 'Write, read, list and delete a small probe, and tell what works',
 					},
 					{
 						name: 'Upload',

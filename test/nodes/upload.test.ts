@@ -310,4 +310,28 @@ describe('Upload, between a bucket and folders', () => {
 			await proxy.stop();
 		}
 	});
+
+	test('a destination is tested, and what does not work is told', async () => {
+		const probe = async (parameters: object, credentials?: object) =>
+			await run(
+				[upload({ ...parameters, operation: 'test' })],
+				credentials ? { credentials: { s3: credentials as never } } : {},
+			);
+		const works = {
+			...{ ok: true, canWrite: true, canReadBack: true, canReadParts: true, canList: true, canReplace: true },
+			...{ refusesToOverwrite: true, canListUnfinished: true, canDelete: true, problems: [] },
+		};
+		for (const where of [inFolder('tested', { prefix: 'p' }), inBucket({ prefix: 'tested' })]) {
+			const [item] = (await probe(where)).assertSuccess().json('upload');
+			assert.deepEqual({ ...item, ...works }, item);
+		}
+		assert.deepEqual(await keys('tested/'), []);
+		const wrong = { ...bucket, secretAccessKey: 'not-the-secret', ignoreSSLIssues: false };
+		const result = await probe(inBucket({}), wrong);
+		const [item] = result.assertSuccess().json('upload');
+		assert.deepEqual([item!.ok, item!.canWrite, item!.canReadBack], [false, false, null]);
+		assert.match((item!.problems as string[])[0]!, /canWrite: .*(secret|signature)/i);
+		assert.match(result.node('upload').hints[0]!.message, /canWrite/);
+		assert.ok(!JSON.stringify(item).includes('not-the-secret'));
+	});
 });
