@@ -41,7 +41,8 @@ function undoCommand(transformation: Transformation): string {
 	if (transformation.type === 'compression') return transformation.format === 'zstd' ? 'zstd -d' : 'gzip -d';
 	if (transformation.format === 'openpgp') return 'gpg --decrypt';
 	// No standard tool knows this format: the script is in the recovery kit, and needs only Node.
-	if (transformation.format === 'aes-256-gcm') return 'node recover.mjs decrypt';
+	if (transformation.format === 'aes-256-gcm')
+		return 'node recover.mjs decrypt --passphrase-file <passphrase file>';
 	return transformation.recipients?.length ? 'age -d -i <identity file>' : 'age -d';
 }
 

@@ -14,9 +14,10 @@ import * as createKey from './create-key.operation';
 import * as decrypt from './decrypt.operation';
 import { encodingProperties } from './encoding';
 import * as encrypt from './encrypt.operation';
+import * as recoveryKit from './recovery-kit.operation';
 import * as reencrypt from './reencrypt.operation';
 
-const operations = { createKey, decrypt, encrypt, reencrypt };
+const operations = { createKey, decrypt, encrypt, recoveryKit, reencrypt };
 
 export class Encrypt implements INodeType {
 	description: INodeTypeDescription = {
@@ -26,7 +27,7 @@ export class Encrypt implements INodeType {
 		group: ['transform'],
 		version: [1],
 		subtitle:
-			'={{ ({ createKey: "create key", decrypt: "decrypt", encrypt: "encrypt with ", reencrypt: "re-encrypt with " })[$parameter["operation"]] + (["encrypt", "reencrypt"].includes($parameter["operation"]) ? $parameter["encryptWith"] : "") }}',
+			'={{ ({ createKey: "create key", decrypt: "decrypt", recoveryKit: "recovery kit", encrypt: "encrypt with ", reencrypt: "re-encrypt with " })[$parameter["operation"]] + (["encrypt", "reencrypt"].includes($parameter["operation"]) ? $parameter["encryptWith"] : "") }}',
 		description: 'Encrypt backups with age, OpenPGP or AES-256-GCM, decrypt them, or change their keys',
 		sensitiveOutputFields: ['identity'],
 		defaults: { name: 'Encrypt' },
@@ -39,7 +40,7 @@ export class Encrypt implements INodeType {
 				displayName: 'Backup Encryption Key',
 				required: true,
 				testedBy: 'testEncryptionKey',
-				displayOptions: { show: { operation: ['decrypt', 'encrypt', 'reencrypt'] } },
+				displayOptions: { show: { operation: ['decrypt', 'encrypt', 'recoveryKit', 'reencrypt'] } },
 			},
 			...reencrypt.reencryptCredentials,
 		],
@@ -67,6 +68,13 @@ export class Encrypt implements INodeType {
 						description: 'Make an age key pair: a recipient for n8n, an identity for your safe',
 					},
 					{
+						name: 'Create Recovery Kit',
+						value: 'recoveryKit',
+						action: 'Create recovery kit',
+						description:
+							'Make a small archive that opens backups where n8n is not: a script and instructions',
+					},
+					{
 						name: 'Decrypt',
 						value: 'decrypt',
 						action: 'Decrypt backup',
@@ -89,6 +97,7 @@ export class Encrypt implements INodeType {
 			},
 			...reencrypt.description,
 			...encodingProperties,
+			...recoveryKit.description,
 			{
 				...handOverProperty,
 				displayOptions: {

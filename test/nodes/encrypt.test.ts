@@ -194,6 +194,22 @@ describe('the node Encrypt', () => {
 		await assert.rejects(readFile(artifact.path), { code: 'ENOENT' });
 	});
 
+	test('Create Recovery Kit makes an archive with the script, and with secrets only if asked to', async () => {
+		for (const secretKeys of ['leaveOut', 'include']) {
+			const result = await run([{ type: 'encrypt', parameters: { operation: 'recoveryKit', secretKeys } }]);
+			result.assertSuccess();
+			const kit = await readBinary(result.node('encrypt').items[0]!.binary!.data!);
+			const names = execFileSync('tar', ['-tf', '-'], { input: kit }).toString();
+			assert.match(names, /recover\.mjs/);
+			assert.ok(kit.includes(keys.recipient));
+			for (const secret of [keys.identity, 'correct horse', 'BEGIN PGP PRIVATE KEY BLOCK']) {
+				// The script and the page name the kinds of keys, so only whole secrets count.
+				assert.equal(kit.includes(secret), secretKeys === 'include', `${secretKeys}: ${secret.slice(0, 15)}`);
+			}
+			assert.doesNotMatch(JSON.stringify(result.json('encrypt')), secrets);
+		}
+	});
+
 	test("the credential's test knows OpenPGP keys", async () => {
 		const result = async (data: Record<string, string>) =>
 			await testCredential('encrypt', 'lifeboatEncryptionApi', data);

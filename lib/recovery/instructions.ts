@@ -1,0 +1,54 @@
+/** The page of a recovery kit that says what to do. */
+export function instructions(kit: { now: Date; version: string; includesSecrets: boolean }): string {
+	const secrets = kit.includesSecrets
+		? '**This kit holds secret keys** (`identity.txt`, `openpgp-private-keys.asc`, `passphrase.txt` as far as they are in use): whoever has it can open the backups. Keep it in a safe, not beside them.'
+		: 'This kit holds no secret. Keep the identity, private key or passphrase in another place, and this kit beside the backups and off-site.';
+	return `# Recovery kit
+
+Made on ${kit.now.toISOString()} by n8n-nodes-lifeboat ${kit.version}. With it you open backups of that package without n8n.
+
+${secrets}
+
+| File | |
+|---|---|
+| \`recover.mjs\` | a script that needs Node 20 or newer (nodejs.org) and nothing else: no install, no network |
+| \`keys.txt\` | the public keys the backups are encrypted for |
+
+## With the script
+1. Get the backup, and the two files beside it whose names go on with \`.manifest.json\` and \`.sha256\`. The script also works without them, but then nothing tells what the content must be.
+2. \`node recover.mjs list <folder>\` says which backups lie there and which key each needs.
+3. \`node recover.mjs verify <backup> -i identity.txt\` reads all of it and compares it with the manifest. Nothing is written.
+4. Files: \`node recover.mjs unpack <backup> -i identity.txt -C <new folder>\`.
+   Databases: \`node recover.mjs open <backup> -i identity.txt\` writes the SQL or dump file, and says what to run next.
+
+\`-i\` takes an age identity or an SSH private key. A passphrase is asked for, or read with \`--passphrase-file\`.
+Backups in the OpenPGP format (\`.gpg\`) are handed to the command \`gpg\`: import the private key there first.
+A bundle unpacks to further backups, which are opened in the same way.
+
+## With standard tools
+The manifest beside each backup lists the commands under \`restoreCommands\`. In general, from left to right as the name ends:
+
+| Ending | Debian package | Command |
+|---|---|---|
+| \`.sha256\` | coreutils | \`sha256sum -c <backup>.sha256\` |
+| \`.age\` | age | \`age -d -i identity.txt < backup\`, with a passphrase \`age -d < backup\` |
+| \`.gpg\` | gpg | \`gpg --import private.asc\`, then \`gpg --decrypt < backup\` |
+| \`.aes\` | none: \`recover.mjs\` alone | \`node recover.mjs decrypt --passphrase-file passphrase.txt < backup\` |
+| \`.zst\` | zstd | \`zstd -d\` |
+| \`.gz\` | gzip | \`gzip -d\` |
+| \`.tar\` | tar | \`tar -xf - -C <new folder>\` |
+| \`.sql\` | postgresql-client | \`psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname <empty database>\` |
+| \`.dump\` | postgresql-client | \`pg_restore --single-transaction --exit-on-error --dbname <empty database>\` |
+
+For example:
+
+\`\`\`sh
+age -d -i identity.txt < shop-20261121T020000Z.sql.zst.age | zstd -d | psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname shop
+\`\`\`
+
+\`gpg\` and pipelines hand on data before all of it is proven: look at the status of every command (\`set -o pipefail\`), and drop what came out if one failed.
+
+## Once a year
+Take this kit, a backup and the key to another machine, and open it. A key that was never tried is no key.
+`;
+}
