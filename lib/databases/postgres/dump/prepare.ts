@@ -2,6 +2,7 @@ import { LifeboatError } from '../../../errors';
 import type { Dump, EngineContext } from '../../engine';
 import { connectPostgres, type PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
+import { assertSession } from '../session';
 import { clientArguments, startClientDump } from '../client/client-dump';
 import { findPgDump, type ClientProgram } from '../client/program';
 
@@ -19,7 +20,7 @@ const unconvertible = new Set(['SQL_ASCII', 'MULE_INTERNAL']);
 /**
  * Connects, and checks that the server can be dumped.
  *
- * @throws LifeboatError as `connectPostgres`; `SERVER_TOO_NEW`, `SERVER_TOO_OLD`, `OPTIONS_CONFLICT`, `CLIENT_NOT_FOUND`.
+ * @throws LifeboatError as `connectPostgres`; `SERVER_TOO_NEW`, `SERVER_TOO_OLD`, `POOLED`, `OPTIONS_CONFLICT`, `CLIENT_NOT_FOUND`.
  */
 export async function preparePostgresDump(
 	connection: PostgresConnection,
@@ -38,6 +39,9 @@ export async function preparePostgresDump(
 		const serverVersion = parameters.get('server_version') ?? '';
 		const program = options.client && (await findPgDump(options.client.path, context.signal));
 		assertVersion(serverVersion, connection, program);
+		await assertSession(client, connection, context.signal).catch((error: unknown) => {
+			throw postgresError(error, `looking at database ${connection.database}`);
+		});
 		const { rows } = await client
 			.query<{ server_encoding: string }>('SHOW server_encoding')
 			.catch((error: unknown) => {
