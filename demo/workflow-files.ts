@@ -6,7 +6,8 @@ import type { INode, INodeParameters } from 'n8n-workflow';
 import type { StoredCredential, WorkflowFile } from '../test/servers/n8n-client';
 
 /** The example workflows. */
-export type WorkflowName = 'nightly-backup' | 'restore-on-webhook' | 'back-up-and-prove' | 'watch-and-alert';
+export type WorkflowName =
+	'nightly-backup' | 'restore-on-webhook' | 'back-up-and-prove' | 'watch-and-alert' | 'weekly-restore-test';
 
 export interface Adjustments {
 	/** In place of the folder and path settings of the example. */

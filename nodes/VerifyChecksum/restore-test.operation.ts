@@ -97,10 +97,13 @@ async function scratchFor(
 
 /** The questions of the panel. @throws LifeboatError `INVALID_OPTION` for one without SQL. */
 function checksOf(context: IExecuteFunctions, itemIndex: number): SqlCheck[] {
-	const { check = [] } = context.getNodeParameter('sqlChecks', itemIndex, {}) as { check?: SqlCheck[] };
+	const { check = [] } = context.getNodeParameter('sqlChecks', itemIndex, {}) as {
+		check?: (Omit<SqlCheck, 'expect'> & { expect?: SqlCheck['expect'] })[];
+	};
 	return check.map(({ name, sql, expect, value }, index) => {
 		const title = name.trim() || `SQL check ${index + 1}`;
-		if (sql.trim() !== '') return { name: title, sql, expect, ...(value === undefined ? {} : { value }) };
+		if (sql.trim() !== '')
+			return { name: title, sql, expect: expect ?? 'true', ...(value === undefined ? {} : { value }) };
 		throw new LifeboatError('INVALID_OPTION', `The SQL of the check "${title}" is empty`, {
 			hint: 'Write one SELECT, or remove the check',
 		});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -182,6 +182,17 @@ export function workflowTests(stage: () => Stage): void {
 			);
 			const proof = await fingerprintDatabase({ ...shop.connection, database: 'shop_proof' });
 			assert.deepEqual(differences(database.things, proof.things), []);
+			await assertNothingStaged();
+		});
+
+		test('weekly-restore-test restores the newest backup for a test, and leaves a proof beside it', async () => {
+			const { client, load } = stage();
+			const workflow = await load('weekly-restore-test');
+			const execution = await client.finished(await client.execute(workflow.id, 'Every Sunday at four'));
+			assert.match(itemsOf(execution, 'Report')[0]?.proof as string, /^shop: restored in .* checks passed$/);
+			const [name] = await storedBackups();
+			const proof = await readFile(join(stage().backups, `${name}.proof.json`), 'utf8');
+			assert.equal((JSON.parse(proof) as { passed: boolean }).passed, true);
 			await assertNothingStaged();
 		});
 	});
