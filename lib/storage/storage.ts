@@ -65,6 +65,14 @@ export interface Unarchived {
 	withinHours?: number;
 }
 
+/** What keeps an object from being removed. */
+export interface StorageLock {
+	/** Until then nobody may remove it. */
+	until?: Date;
+	/** Somebody has to lift it. */
+	legalHold: boolean;
+}
+
 /** The room in a storage. */
 export interface StorageSpace {
 	/** Bytes that may still be written. */
@@ -117,6 +125,17 @@ export interface Storage {
 
 	/** An address at which anybody may read an object for a while. Only where there is such a thing. */
 	link?(key: string, seconds: number): Promise<string>;
+
+	/** What keeps an object from being removed now, if anything. Only where there are locks. */
+	lock?(key: string, signal?: AbortSignal): Promise<StorageLock | undefined>;
+
+	/**
+	 * Removes an object for good, with every version that the storage keeps of it; `delete` may only hide it. Only where there
+	 * are versions.
+	 *
+	 * @throws LifeboatError `OBJECT_LOCKED` if any of them is locked; then all stay.
+	 */
+	deleteVersions?(key: string, signal?: AbortSignal): Promise<void>;
 
 	/**
 	 * How much room is left, where the storage can tell.

@@ -3,7 +3,7 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 import { applyPlan, type Deletion } from '../../lib/retention/apply';
 import { labelOf } from '../../lib/retention/describe-group';
 import { calendarSvg } from '../../lib/retention/calendar/calendar-svg';
-import { planRetention, type Decision, type PlanGroup, type RetentionPlan } from '../../lib/retention/plan';
+import type { Decision, PlanGroup, RetentionPlan } from '../../lib/retention/plan';
 import { shortfallOf } from '../../lib/retention/shortfall';
 import { deleteBackup } from '../../lib/storage/backups';
 import { presentable } from '../shared/errors';
@@ -11,7 +11,8 @@ import { cancelSignal } from '../shared/run';
 import { storageFor } from '../shared/storage';
 
 import { attachCalendar } from './calendar';
-import { planOptionsOf, returnsJobs, wantsCalendar } from './options';
+import { planKnowingLocks } from './locks';
+import { planOptionsOf, returnsJobs, versionsOf, wantsCalendar } from './options';
 import { policyOf } from './policy';
 import { describeDecision, describeGroup, summaryOf, type Results } from './report';
 import { hint, readBackups } from './stored';
@@ -28,14 +29,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	const storage = await storageFor(context, itemIndex);
 	try {
 		const { backups } = await readBackups(context, itemIndex, storage);
-		const plan = planRetention(backups, policy, {
-			...planOptionsOf(context, itemIndex),
-			now,
-		});
+		const options = { ...planOptionsOf(context, itemIndex), now };
+		const plan = await planKnowingLocks(storage, backups, policy, options, signal);
 		const results = new Map<Decision, Deletion>();
 		if (!dryRun) {
 			const remove = async (key: string, removeSignal?: AbortSignal) =>
-				await deleteBackup(storage, key, removeSignal);
+				await deleteBackup(storage, key, removeSignal, versionsOf(context, itemIndex));
 			for await (const result of applyPlan(plan, remove, signal)) results.set(result.decision, result);
 		}
 		tell(context, plan, results, dryRun);

@@ -97,11 +97,32 @@ export const description: INodeProperties[] = [
 				placeholder: 'e.g. Europe/Berlin',
 				description: "Where days, weeks and months begin. Empty stands for the workflow's time zone.",
 			},
+			{
+				displayName: 'Versions',
+				name: 'versions',
+				type: 'options',
+				options: [
+					{
+						name: 'Delete All Versions',
+						value: 'all',
+						description: 'Nothing of a deleted backup is left',
+					},
+					{
+						name: 'Leave a Delete Marker',
+						value: 'current',
+						description: 'The bucket keeps the versions until its own rules remove them',
+					},
+				],
+				default: 'current',
+				description: 'What a deletion does in a bucket that keeps versions',
+				displayOptions: show('apply'),
+			},
 		],
 	},
 ];
 
 interface Options {
+	versions?: 'current' | 'all';
 	calendar?: boolean;
 	countOnlyProven?: boolean;
 	expectedEvery?: string;
@@ -118,6 +139,9 @@ export const expectedEveryOf = (context: IExecuteFunctions, itemIndex: number): 
 
 export const groupByOf = (context: IExecuteFunctions, itemIndex: number): Array<'name' | 'kind'> =>
 	optionsOf(context, itemIndex).groupBy ?? ['name', 'kind'];
+
+export const versionsOf = (context: IExecuteFunctions, itemIndex: number): 'current' | 'all' =>
+	optionsOf(context, itemIndex).versions ?? 'current';
 
 /** In a dry run people look at it; a run that nobody watches makes it only when it is asked for. */
 export function wantsCalendar(context: IExecuteFunctions, itemIndex: number): boolean {

@@ -3,9 +3,13 @@ import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
+import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+
 import { localStorage } from '../../lib/storage/local/local-storage';
 import { pinKey, readBackup, writeProof } from '../../lib/storage/backups';
+import { s3Storage } from '../../lib/storage/s3/s3-storage';
 import { putBackup } from '../lib/retention/stored-backups';
+import { startRadosgw, type RadosgwServer } from '../servers/radosgw';
 
 import { readBinary, runWorkflow } from './engine';
 import { temporaryFolder } from './fixtures';
@@ -304,5 +308,59 @@ describe('Apply Retention, through the real engine', () => {
 			/^With one backup every 6 hours, after 1 year there are 7 backups of 14 GB/,
 		);
 		assert.ok(result.node('applyRetention').items[0]?.binary?.calendar);
+	});
+});
+
+describe('Apply Retention on a bucket with locks and versions', () => {
+	let server: RadosgwServer;
+
+	before(async () => {
+		server = await startRadosgw();
+	});
+
+	after(async () => {
+		await server?.stop();
+	});
+
+	test('what is locked stays and says so; of the others all versions go', async () => {
+		const settings = await server.bucket(undefined, { objectLock: true });
+		const createdAt = (days: number) => new Date(Date.now() - days * DAY - 60_000).toISOString();
+		const until = new Date(Date.now() + 3_600_000);
+		const free = s3Storage(settings);
+		const locking = s3Storage({ ...settings, objectLock: { mode: 'GOVERNANCE', until } });
+		for (const days of [0, 1, 2]) await putBackup(free, `shop-${days}.tar`, createdAt(days));
+		await putBackup(locking, 'shop-3.tar', createdAt(3));
+		const s3 = { ...settings, ignoreSSLIssues: false };
+		const run = async (more: object) =>
+			(
+				await runWorkflow({
+					credentials: { s3 },
+					nodes: [
+						{
+							type: 'applyRetention',
+							parameters: {
+								...{ storage: 's3', bucket: settings.bucket, policy: 'custom', rules: { keepLast: 1 } },
+								...more,
+							},
+						},
+					],
+				})
+			)
+				.assertSuccess()
+				.json('applyRetention');
+		const locked = (items: Awaited<ReturnType<typeof run>>) => items.find(({ key }) => key === 'shop-3.tar');
+		assert.deepEqual(locked(await run({}))?.rules, ['locked']);
+		const done = await run({ mode: 'delete', options: { versions: 'all' } });
+		assert.deepEqual([locked(done)?.deleted, locked(done)?.rules], [false, ['locked']]);
+		assert.equal(done.filter(({ deleted }) => deleted).length, 2);
+		const asked = new ListObjectVersionsCommand({ Bucket: settings.bucket });
+		const { Versions = [], DeleteMarkers = [] } = await server.client.send(asked);
+		assert.deepEqual(
+			[...new Set(Versions.map(({ Key }) => Key!.slice(0, 10)))],
+			['shop-0.tar', 'shop-3.tar'],
+		);
+		assert.deepEqual(DeleteMarkers, []);
+		await free.close();
+		await locking.close();
 	});
 });

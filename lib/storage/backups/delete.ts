@@ -9,13 +9,23 @@ import { checksumKey, manifestKey, pinKey, proofKey } from './sidecars';
  * shows as `object missing`: never something that looks whole, nor something that no later run would find. An object that may
  * not be removed (a lock, missing permission) stays a whole backup.
  *
- * What isn't there is no error. @throws LifeboatError `PINNED` while it is pinned; `DELETE_FAILED` if the storage says it is removed but it is still there.
+ * What isn't there is no error.
+ *
+ * @param versions what goes where the storage keeps versions: `current` leaves a marker and the versions, `all` leaves nothing.
+ * @throws LifeboatError `PINNED` while it is pinned; `OBJECT_LOCKED` if
+ * a version may not go; `DELETE_FAILED` if the storage says it is removed but it is still there.
  */
-export async function deleteBackup(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+export async function deleteBackup(
+	storage: Storage,
+	key: string,
+	signal?: AbortSignal,
+	versions: 'current' | 'all' = 'current',
+): Promise<void> {
 	assertKey(key);
 	await assertUnpinned(storage, key, signal);
 	for (const each of [key, checksumKey(key), proofKey(key), manifestKey(key)]) {
-		await storage.delete(each, signal);
+		if (versions === 'all' && storage.deleteVersions) await storage.deleteVersions(each, signal);
+		else await storage.delete(each, signal);
 		if (await storage.stat(each, signal)) {
 			throw new LifeboatError(
 				'DELETE_FAILED',

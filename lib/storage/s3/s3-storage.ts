@@ -9,6 +9,7 @@ import type {
 	GetOptions,
 	PutOptions,
 	Storage,
+	StorageLock,
 	StoredObject,
 	Unarchived,
 	UnarchiveOptions,
@@ -25,6 +26,7 @@ import { removeObject } from './remove';
 import type { S3Settings } from './settings';
 import { listUnfinished, removeUnfinished } from './unfinished';
 import { described, head, upload, UploadKept } from './upload';
+import { canLock, lockOf, removeVersions } from './versions';
 import { isArchiveClass } from './write-params';
 
 export type { S3Settings } from './settings';
@@ -42,6 +44,9 @@ class S3Storage implements Storage {
 	readonly description: string;
 
 	readonly writesArchived: boolean;
+
+	/** Whether objects may be locked; asked once. */
+	private locks: Promise<boolean> | undefined;
 
 	/** Whether the bucket has shown that it exists: HEAD answers 404 for a missing object and a missing bucket alike. */
 	private bucketSeen = false;
@@ -109,6 +114,26 @@ class S3Storage implements Storage {
 			await removeObject(this.target, key, signal);
 		} catch (error) {
 			throw s3Error(error, `Deleting ${key} from ${this.description}`);
+		}
+	}
+
+	async lock(key: string, signal?: AbortSignal): Promise<StorageLock | undefined> {
+		assertKey(key);
+		try {
+			this.locks ??= canLock(this.target, signal);
+			return (await this.locks) ? await lockOf(this.target, key, signal) : undefined;
+		} catch (error) {
+			this.locks = undefined;
+			throw s3Error(error, `Asking for the lock of ${key} in ${this.description}`);
+		}
+	}
+
+	async deleteVersions(key: string, signal?: AbortSignal): Promise<void> {
+		assertKey(key);
+		try {
+			await removeVersions(this.target, key, signal);
+		} catch (error) {
+			throw s3Error(error, `Deleting the versions of ${key} from ${this.description}`);
 		}
 	}
 
