@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile, chmod } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile, chmod } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +26,8 @@ export interface SshServer {
 	readonly folder: string;
 	/** Settings of a storage in a folder of that one. */
 	storage(folder: string): SftpSettings;
+	/** Lets who has the private key for a public one log in. */
+	allow(publicKey: string): Promise<void>;
 	/** Runs commands of `sftp`, one a line. */
 	sftp(...commands: string[]): Promise<void>;
 	stop(): Promise<void>;
@@ -34,6 +36,10 @@ export interface SshServer {
 export interface SshServerOptions {
 	/** Further options of `sftp-server`, such as `-P posix-rename` for one that can't do that. */
 	sftpOptions?: string;
+	/** Let users log in, but not by SFTP. */
+	withoutSftp?: boolean;
+	/** Size of a file system of its own for the folder, which nobody else sees (root only). */
+	diskBytes?: number;
 }
 
 /** Starts sshd (Debian: openssh-server) with host keys and configuration of its own; TCP forwarding and SFTP are on. */
@@ -58,7 +64,9 @@ export async function startSshd(options: SshServerOptions = {}): Promise<SshServ
 			KbdInteractiveAuthentication: 'no',
 		},
 		...{ AllowTcpForwarding: 'yes', UseDNS: 'no', MaxStartups: '100:30:200', MaxSessions: 100 },
-		Subsystem: `sftp internal-sftp -d ${path('files')} ${options.sftpOptions ?? ''}`,
+		...(!options.withoutSftp && {
+			Subsystem: `sftp internal-sftp -d ${path('files')} ${options.sftpOptions ?? ''}`,
+		}),
 	};
 	await writeFile(
 		path('config'),
@@ -66,9 +74,12 @@ export async function startSshd(options: SshServerOptions = {}): Promise<SshServ
 			.map(([name, value]) => `${name} ${value}\n`)
 			.join(''),
 	);
-	const server = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', path('config')], {
-		stdio: ['ignore', 'ignore', 'pipe'],
-	});
+	const command = ['/usr/sbin/sshd', '-D', '-e', '-f', path('config')];
+	if (options.diskBytes !== undefined) {
+		const mount = `mount -t tmpfs -o size=${options.diskBytes} tmpfs '${path('files')}'`;
+		command.unshift('unshare', '-m', 'sh', '-ec', `${mount}; exec "$@"`, 'sh');
+	}
+	const server = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
 	let log = '';
 	server.stderr.on('data', (text) => (log += String(text)));
 	const kill = () => server.kill('SIGKILL');
@@ -84,6 +95,9 @@ export async function startSshd(options: SshServerOptions = {}): Promise<SshServ
 	const user = userInfo().username;
 	return {
 		...{ ...access, user, folder: path('files') },
+		async allow(publicKey) {
+			await appendFile(path('authorized_keys'), publicKey);
+		},
 		async sftp(...commands) {
 			await writeFile(path('batch'), commands.map((line) => `${line}\n`).join(''));
 			await writeFile(path('known_hosts'), `[127.0.0.1]:${port} ${await readFile(path('host.pub'), 'utf8')}`);

@@ -13,7 +13,7 @@ export interface TcpProxy {
 
 export interface TcpProxyOptions {
 	/** Changes what the server says. */
-	change?: (data: Buffer) => Buffer;
+	change?: (data: Buffer) => Buffer | Promise<Buffer>;
 	/** Cuts all connections once the server has sent so many bytes. */
 	cutAfter?: number;
 	/**
@@ -62,9 +62,16 @@ export async function startTcpProxy(targetPort: number, options: TcpProxyOptions
 		});
 		target.on('data', (data) => {
 			received += data.length;
-			if (!passes()) return;
-			if (!client.write(change(data))) target.pause();
+			if (passes()) void forward(change(data));
 		});
+		const forward = async (data: Buffer | Promise<Buffer>) => {
+			if (data instanceof Promise) {
+				target.pause();
+				data = await data;
+				target.resume();
+			}
+			if (!client.write(data)) target.pause();
+		};
 	}).listen(0, '127.0.0.1');
 	await once(server, 'listening');
 	return {

@@ -75,14 +75,20 @@ async function send(
 	let sent = 0;
 	let failed: { error: unknown } | undefined;
 	async function* count(): AsyncGenerator<Buffer> {
+		const chunks = (source as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
 		try {
-			for await (const chunk of source as AsyncIterable<Buffer>) {
-				sent += chunk.length;
-				yield chunk;
+			for (;;) {
+				// Only here it is the source that fails; at the yield it would be the connection.
+				const next = await chunks.next().catch((error: unknown) => {
+					failed = { error };
+					throw error;
+				});
+				if (next.done) return;
+				sent += next.value.length;
+				yield next.value;
 			}
-		} catch (error) {
-			failed = { error };
-			throw error;
+		} finally {
+			await chunks.return?.();
 		}
 	}
 	try {
