@@ -23,6 +23,8 @@ const scripts = (version: number) => [
 	join(folder, 'restore', 'torture.sql'),
 	...(version > 13 ? [join(folder, 'restore', 'torture-14.sql')] : []),
 	join(__dirname, 'odd-objects.sql'),
+	join(__dirname, 'more-objects.sql'),
+	...(version > 17 ? [join(__dirname, 'more-objects-18.sql')] : []),
 ];
 
 for (const version of [13, 15, 16, 17, 18] satisfies PostgresMajor[]) {
