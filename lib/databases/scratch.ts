@@ -30,7 +30,7 @@ export interface RestoreTestRequest {
 	/** Opens the content from its start; it may be read more than once. */
 	open: (signal?: AbortSignal) => Promise<Readable>;
 	/** What was counted when the backup was made. */
-	manifest: Pick<Manifest, 'tables' | 'sequences'>;
+	manifest: Pick<Manifest, 'tables' | 'sequences'> & Partial<Pick<Manifest, 'source'>>;
 	sqlChecks?: readonly SqlCheck[];
 	/** How long one SQL check may take, in ms; 60,000 unless given. */
 	checkTimeoutMs?: number;

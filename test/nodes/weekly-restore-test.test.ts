@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import type { IConnections, INodeExecutionData } from 'n8n-workflow';
+import type { INodeExecutionData } from 'n8n-workflow';
 
 import { adjust, readWorkflow } from '../../demo/workflow-files';
 import { createAgeIdentity } from '../../lib/encryption/encryption';
@@ -58,7 +58,7 @@ describe('the example workflow weekly-restore-test', () => {
 		});
 		const own = 'n8n-nodes-lifeboat.';
 		const steps = workflow.nodes.filter(({ type }) => !/stickyNote|scheduleTrigger/.test(type));
-		const { 'Every Sunday at four': start, ...rest } = workflow.connections as IConnections;
+		const { 'Every Sunday at four': start = {}, ...rest } = workflow.connections;
 		return await runWorkflow({
 			allowedFolders: [folder.path],
 			credentials,

@@ -3,16 +3,16 @@ import path from 'node:path';
 
 import type { Client } from 'pg';
 
-import { LifeboatError, messageOf } from '../../../errors';
+import { LifeboatError } from '../../../errors';
 import type { EngineContext } from '../../engine';
 import type { RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '../../scratch';
 import { connectPostgres, type PostgresConnection } from '../connection';
 import { quoteIdentifier } from '../identifiers';
-import { serverErrorOf } from '../restore/errors';
 import { restorePostgres } from '../restore/restore';
 
 import { compareRestored } from './checks';
 import { readNeeds, type DumpNeeds } from './needs';
+import { asNotTestable } from './not-testable';
 import { pgliteExtension, startPglite, type PgliteThread } from './pglite-thread';
 import { runSqlChecks } from './sql-checks';
 
@@ -44,7 +44,13 @@ export function inProcessScratch(options: {
 			} catch (error) {
 				signal?.throwIfAborted();
 				// Whatever broke first on this side, it is the thread's end that broke it.
-				throw thread?.failure ?? asNotTestable(error);
+				throw (
+					thread?.failure ??
+					asNotTestable(error, request, {
+						...{ what: 'the PostgreSQL inside n8n', hint: HINT },
+						version: thread?.version,
+					})
+				);
 			} finally {
 				await thread?.end();
 				await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
@@ -105,20 +111,6 @@ async function createRoles(client: Client, roles: ReadonlySet<string>): Promise<
 	for (const role of roles) {
 		if (!there.has(role)) await client.query(`CREATE ROLE ${quoteIdentifier(role)}`);
 	}
-}
-
-/** What PGlite says of what it was not built with: `feature_not_supported`, `undefined_file`, and what lies in the operating system. */
-const notBuiltIn = /^(?:0A000|58P01|58000|38000)$/;
-
-function asNotTestable(error: unknown): unknown {
-	if (!(error instanceof LifeboatError)) return error;
-	const isMissing = error.code === 'EXTENSION_MISSING' || error.code === 'ROLE_MISSING';
-	if (!isMissing && !notBuiltIn.test(serverErrorOf(error.cause)?.code ?? '')) return error;
-	return new LifeboatError(
-		'NOT_TESTABLE',
-		`The backup can't be tested in process: the PostgreSQL there lacks what it needs. ${messageOf(error)}`,
-		{ hint: HINT, cause: error },
-	);
 }
 
 async function withClient<Result>(

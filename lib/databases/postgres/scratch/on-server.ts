@@ -11,13 +11,11 @@ import { restorePostgres } from '../restore/restore';
 
 import { compareRestored } from './checks';
 import { readNeeds } from './needs';
+import { asNotTestable } from './not-testable';
 import { runSqlChecks } from './sql-checks';
 
 /** What the names of scratch databases begin with, so that one that was left can be told from any other. */
 export const SCRATCH_PREFIX = 'lifeboat_restore_test_';
-
-/** A missing role or extension is the server's, not the backup's. */
-const lacking = new Set(['EXTENSION_MISSING', 'ROLE_MISSING', 'NOT_PERMITTED', 'TOO_MANY_LOCKS']);
 
 export interface ServerScratchOptions {
 	/** The database to connect to while the scratch database is made and dropped: `postgres` unless given. */
@@ -39,12 +37,13 @@ export function serverScratch(
 			const database = `${SCRATCH_PREFIX}${stamp}_${randomBytes(4).toString('hex')}`;
 			const scratch = { ...server, database };
 			const restoreOptions = { ...options, noOwner: !withOwners, noPrivileges: !withOwners };
+			const version = await versionOf(server, options, context);
 			let findings: RestoreTestFindings;
 			try {
-				findings = await testOn(scratch, restoreOptions, request, context);
+				findings = await testOn(scratch, { ...restoreOptions, version }, request, context);
 			} catch (error) {
 				const left = await drop(scratch, options);
-				throw asNotTestable(withLeftover(error, left));
+				throw asNotTestable(withLeftover(error, left), request, { what: 'the server', version });
 			}
 			const left = await drop(scratch, options);
 			return left === undefined ? findings : { ...findings, warnings: [...findings.warnings, left] };
@@ -54,7 +53,15 @@ export function serverScratch(
 
 async function testOn(
 	scratch: PostgresConnection,
-	options: { maintenanceDatabase?: string; noOwner: boolean; noPrivileges: boolean },
+	{
+		version,
+		...options
+	}: {
+		maintenanceDatabase?: string;
+		noOwner: boolean;
+		noPrivileges: boolean;
+		version: string | undefined;
+	},
 	request: RestoreTestRequest,
 	context: EngineContext,
 ): Promise<RestoreTestFindings> {
@@ -74,9 +81,8 @@ async function testOn(
 		context,
 	);
 	const recoveryTime = Math.round(performance.now() - started);
-	const parameters = new Map<string, string>();
 	const applicationName = 'lifeboat restore test';
-	const client = await connectPostgres(scratch, { applicationName, parameters, ...(signal && { signal }) });
+	const client = await connectPostgres(scratch, { applicationName, ...(signal && { signal }) });
 	try {
 		const checks = await compareRestored(client, request, report, needs);
 		const asked = await runSqlChecks(client, request.sqlChecks ?? [], {
@@ -84,7 +90,6 @@ async function testOn(
 			giveUp: () => dropConnection(client),
 		});
 		signal?.throwIfAborted();
-		const version = parameters.get('server_version')?.split(' ')[0];
 		const method = `scratch database on a PostgreSQL ${version} server`;
 		return { method, recoveryTime, checks: [...checks, ...asked], warnings: report.warnings };
 	} catch (error) {
@@ -92,6 +97,19 @@ async function testOn(
 	} finally {
 		await client.end();
 	}
+}
+
+/** The server's version, such as `15.18`, asked before anything is done there. @throws LifeboatError as `connectPostgres`. */
+async function versionOf(
+	server: PostgresConnection,
+	{ maintenanceDatabase = 'postgres' }: ServerScratchOptions,
+	{ signal }: EngineContext,
+): Promise<string | undefined> {
+	const parameters = new Map<string, string>();
+	const database = { ...server, database: maintenanceDatabase };
+	const client = await connectPostgres(database, { parameters, ...(signal && { signal }) });
+	await client.end();
+	return parameters.get('server_version')?.split(' ')[0];
 }
 
 /** Drops the scratch database, also after an abort. @returns what to tell if that failed. */
@@ -138,12 +156,4 @@ function withLeftover(error: unknown, left: string | undefined): unknown {
 	if (left === undefined) return error;
 	const known = postgresError(error, 'testing the restore');
 	return new LifeboatError(known.code, `${known.message}. ${left}`, { hint: known.hint, cause: error });
-}
-
-function asNotTestable(error: unknown): unknown {
-	if (!(error instanceof LifeboatError) || !lacking.has(error.code)) return error;
-	return new LifeboatError('NOT_TESTABLE', `The server lacks what the backup needs. ${error.message}`, {
-		hint: error.hint,
-		cause: error,
-	});
 }

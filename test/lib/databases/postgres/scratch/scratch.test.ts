@@ -168,6 +168,17 @@ describe('a restore for a test', () => {
 		for (const scratch of [onServer(), inProcess()]) {
 			await assert.rejects(scratch.test({ open: broken, manifest: {} }), { code: 'STATEMENT_FAILED' });
 		}
+		// Newer SQL than the server knows says nothing of the backup.
+		const newer = plain('CREATE TABLE t (a int) USING something_of_the_future;');
+		const source = (serverVersion: string) =>
+			({ type: 'database', engine: 'postgresql', serverVersion, database: 'shop' }) as const;
+		for (const [version, code] of [
+			['19.1', 'NOT_TESTABLE'],
+			['15.1', 'STATEMENT_FAILED'],
+		] as const) {
+			const manifest = { source: source(version) };
+			await assert.rejects(onServer().test({ open: newer, manifest }), { code });
+		}
 		const short = plain('CREATE TABLE t (a int);', 'COPY public.t (a) FROM stdin;', '1', '\\.', '');
 		await assert.rejects(
 			onServer().test({ open: short, manifest: { tables: [{ schema: 'public', name: 't', rows: 2 }] } }),
