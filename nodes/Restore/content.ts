@@ -18,7 +18,7 @@ type Kind = 'database' | 'files';
 export interface Content {
 	/** Opens the plain content from its start. */
 	artifact: Artifact;
-	manifest: Pick<Manifest, 'name' | 'createdAt' | 'tables' | 'sequences' | 'format' | 'fileName'>;
+	manifest: Pick<Manifest, 'name' | 'createdAt' | 'source' | 'tables' | 'sequences' | 'format' | 'fileName'>;
 }
 
 /**

@@ -23,6 +23,8 @@ export interface DatabaseContent {
 	open: (signal?: AbortSignal) => Promise<Readable>;
 	tables?: readonly TableRows[] | undefined;
 	sequences?: readonly SequenceValue[] | undefined;
+	/** Roles and tablespaces of a server, no database. */
+	isGlobals: boolean;
 	/** For the item that the node emits. */
 	about: IDataObject;
 }
@@ -38,6 +40,7 @@ export async function databaseContent(
 		return {
 			open: async (signal) => (await artifact.open(signal)).stream,
 			...{ tables: manifest.tables, sequences: manifest.sequences },
+			isGlobals: manifest.source.type === 'database' && manifest.source.globals === true,
 			about: { name: manifest.name, dataOf: manifest.createdAt },
 		};
 	}
@@ -45,9 +48,9 @@ export async function databaseContent(
 	const signal = cancelSignal(context);
 	const decoder = decoderWith(await encryptionKeys(context, itemIndex));
 	const content = await foreignContent(open, decoder, what, signal);
-	const { format } = await proveDump(await content.open(signal), what);
+	const { format, isGlobals } = await proveDump(await content.open(signal), what);
 	const layers = content.layers.map((layer) => layer.format).join(', ');
-	return { open: content.open, about: { from: what, format, ...(layers && { layers }) } };
+	return { open: content.open, isGlobals, about: { from: what, format, ...(layers && { layers }) } };
 }
 
 async function fileOf(context: IExecuteFunctions, itemIndex: number) {

@@ -163,6 +163,23 @@ export const options: INodeProperties[] = [
 					'Whether to tell only what would be created, dropped and overwritten, one item an object, and touch nothing',
 			},
 			{
+				displayName: 'If the Script Creates a Database',
+				name: 'metaCommands',
+				type: 'options',
+				options: [
+					{
+						name: 'Load Into the Target',
+						value: 'skip-connect',
+						description:
+							'Leave out what creates, drops and connects to a database, and load the rest into the target',
+					},
+					{ name: 'Stop', value: 'refuse', description: 'Fail, and change nothing' },
+				],
+				default: 'refuse',
+				description:
+					'What to do when a plain SQL script creates the database that it fills, or connects to it',
+			},
+			{
 				displayName: 'Into Schema',
 				name: 'intoSchema',
 				type: 'string',

@@ -2,7 +2,9 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 
 import { postgresEngine, type PostgresRestoreOptions } from '../../lib/databases/postgres';
 import { planRestore } from '../../lib/databases/postgres/restore/dry-run';
+import { restoreGlobals } from '../../lib/databases/postgres/restore/globals';
 import type { RestoreTarget } from '../../lib/databases/postgres/restore/target';
+import { LifeboatError } from '../../lib/errors';
 import { postgresConnection } from '../shared/credentials';
 import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
@@ -18,6 +20,7 @@ interface Options extends IDataObject {
 	content?: 'all' | 'data' | 'schema';
 	dryRun?: boolean;
 	intoSchema?: string;
+	metaCommands?: 'refuse' | 'skip-connect';
 	noOwner?: boolean;
 	noPrivileges?: boolean;
 	parallelConnections?: number;
@@ -39,6 +42,11 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	});
 	try {
 		const { connection } = reachable;
+		if (content.isGlobals) {
+			refuseForGlobals(options);
+			const report = await restoreGlobals(connection, content.open, { signal });
+			return [emit(context, itemIndex, { kind: 'globals', ...content.about, ...report })];
+		}
 		const restoreOptions = optionsOf(context, itemIndex, options, content);
 		if (options.dryRun) {
 			const plan = await planRestore(connection, content.open, restoreOptions, { signal });
@@ -58,31 +66,44 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const { tables, bytes, ...rest } = report;
 		const rows = tables.reduce((sum, table) => sum + table.rows, 0);
 		const seconds = Math.round(performance.now() - started) / 1000;
-		const input = context.getInputData()[itemIndex]!;
 		return [
-			{
-				// The backup itself passes on, so that another Restore can take its files, say.
-				json: {
-					...input.json,
-					restored: {
-						kind: 'database',
-						...content.about,
-						...rest,
-						tables: tables.length,
-						rows,
-						seconds,
-						...(bytes === undefined
-							? {}
-							: { bytes, megabytesPerSecond: Math.round(bytes / 1e5 / Math.max(seconds, 0.001)) / 10 }),
-					},
-				},
-				...(input.binary ? { binary: input.binary } : {}),
-				pairedItem: { item: itemIndex },
-			},
+			emit(context, itemIndex, {
+				kind: 'database',
+				...content.about,
+				...rest,
+				tables: tables.length,
+				rows,
+				seconds,
+				...(bytes === undefined
+					? {}
+					: { bytes, megabytesPerSecond: Math.round(bytes / 1e5 / Math.max(seconds, 0.001)) / 10 }),
+			}),
 		];
 	} finally {
 		await reachable.close();
 	}
+}
+
+/** The backup itself passes on, so that another Restore can take its files, say. */
+function emit(context: IExecuteFunctions, itemIndex: number, restored: IDataObject): INodeExecutionData {
+	const input = context.getInputData()[itemIndex]!;
+	return {
+		json: { ...input.json, restored },
+		...(input.binary ? { binary: input.binary } : {}),
+		pairedItem: { item: itemIndex },
+	};
+}
+
+/** Better none than one that is taken for granted. */
+function refuseForGlobals({ dryRun, roles }: Options): void {
+	if (!dryRun && !roles) return;
+	throw new LifeboatError(
+		'INVALID_OPTION',
+		'Dry Run and Replace Roles do not apply to roles and tablespaces',
+		{
+			hint: 'Remove these options. Roles that are there already are kept in any case',
+		},
+	);
 }
 
 function optionsOf(
@@ -101,6 +122,7 @@ function optionsOf(
 		noPrivileges: options.noPrivileges === true,
 		analyze: options.analyze === true,
 		...(parts.schemas.length + parts.tables.length > 0 && { parts }),
+		...(options.metaCommands && { metaCommands: options.metaCommands }),
 		...(options.content && { content: options.content }),
 		...(options.intoSchema?.trim() && { intoSchema: options.intoSchema.trim() }),
 		...(options.triggers && { triggers: options.triggers }),

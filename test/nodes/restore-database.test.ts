@@ -141,4 +141,47 @@ describe('the node Restore with dumps of any origin', () => {
 		assert.deepEqual([restored.rows, restored.keptRows], [10, 2190]);
 		assert.ok((await describeDatabase(server, 'shop')) === original);
 	});
+
+	test("a script that creates and enters its own database, as people's scripts do", async () => {
+		await writeFile(
+			file('own.sql'),
+			"DROP DATABASE IF EXISTS own;\n/* a /* nested */ comment */\nCREATE DATABASE own;\n\\c own;\nCREATE TABLE artist (id int, name varchar(9));\nINSERT INTO artist VALUES (1, N'A;C');\n",
+		);
+		const parameters = {
+			takeFrom: 'file',
+			filePath: file('own.sql'),
+			target: 'new',
+			targetDatabase: 'theirs',
+		};
+		const stopped = await restore(parameters);
+		assert.match(stopped.error?.message ?? '', /DROP DATABASE IF EXISTS own/);
+		const dry = await restore({ ...parameters, options: { dryRun: true } });
+		assert.deepEqual(
+			dry.json('restore').map(({ action, kind, name }) => [action, kind, name]),
+			[
+				['create', 'database', 'theirs'],
+				['create', 'table', 'artist'],
+			],
+		);
+		const run = await restore({ ...parameters, options: { metaCommands: 'skip-connect' } });
+		run.assertSuccess();
+		assert.deepEqual(await sql(server, 'theirs', 'SELECT name FROM artist'), [['A;C']]);
+	});
+
+	test('the roles of a server, told by themselves', async () => {
+		await writeFile(
+			file('globals.sql'),
+			'--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE postgres;\nCREATE ROLE seller;\nALTER ROLE seller WITH LOGIN;\n\n--\n-- PostgreSQL database cluster dump complete\n--\n',
+		);
+		const run = await restore({ takeFrom: 'file', filePath: file('globals.sql'), target: 'new' });
+		run.assertSuccess();
+		const [{ restored }] = run.json('restore') as [{ restored: Record<string, unknown> }];
+		assert.deepEqual(
+			[restored.kind, restored.roles, restored.keptRoles],
+			['globals', ['seller'], ['postgres']],
+		);
+		assert.deepEqual(await sql(server, 'shop', "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'seller'"), [
+			[true],
+		]);
+	});
 });

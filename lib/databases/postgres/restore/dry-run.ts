@@ -143,20 +143,7 @@ async function intoExisting(
 
 function chosen(dump: ScriptObjects, options: PostgresRestoreOptions, plan: RestorePlan): ScriptObject[] {
 	const listed = dump.objects.filter(({ desc }) => listedKinds.test(desc));
-	if (dump.objects.length === 0) {
-		// A script without comments: what it loads is all that it tells.
-		return dump.tables.map(({ table }, id) => ({
-			...{
-				id,
-				desc: 'TABLE',
-				tag: table.name,
-				schema: table.schema,
-				owner: undefined,
-				relation: table,
-				other: undefined,
-			},
-		}));
-	}
+	if (dump.objects.length === 0) return [...dump.created];
 	if (!options.parts) return listed;
 	try {
 		const { ids } = selectParts(dump.objects, options.parts);

@@ -14,17 +14,21 @@ import { assertWhole } from './transaction';
  * @param what how to call it in messages.
  * @throws LifeboatError `INCOMPLETE`, `ARCHIVE_DAMAGED`, `UNSUPPORTED_FORMAT`, `SEVERAL_DATABASES` for the output of pg_dumpall.
  */
-export async function proveDump(source: Readable, what: string): Promise<{ format: ContentFormat }> {
+export async function proveDump(
+	source: Readable,
+	what: string,
+): Promise<{ format: ContentFormat; isGlobals: boolean }> {
 	source.on('error', () => undefined);
 	try {
 		const { format, bytes } = await detectFormat(source);
 		if (format === 'pg-custom') {
 			await verifyArchive(bytes);
-			return { format };
+			return { format, isGlobals: false };
 		}
 		const lexer = new SqlLexer(bytes);
 		const { connects } = await objectsOfScript(lexer);
-		if (connects > 1 || lexer.comments.isCluster) {
+		const isGlobals = lexer.comments.isCluster === true && connects === 0;
+		if (connects > 1 || (lexer.comments.isCluster && !isGlobals)) {
 			throw new LifeboatError(
 				'SEVERAL_DATABASES',
 				`${what} is the output of pg_dumpall: it holds the roles and the databases of a whole server`,
@@ -34,7 +38,7 @@ export async function proveDump(source: Readable, what: string): Promise<{ forma
 			);
 		}
 		assertWhole(lexer);
-		return { format };
+		return { format, isGlobals };
 	} finally {
 		source.destroy();
 	}

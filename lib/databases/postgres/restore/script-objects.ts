@@ -3,7 +3,7 @@ import type { ArchiveToc } from '../archive/types';
 import { textDisplay } from '../archive/text';
 
 import { SqlLexer, type ObjectComment, type SqlStatement } from './sql-lexer';
-import { nameAt, tokensOf, type QualifiedName, type SqlToken } from './statement';
+import { describeStatement, nameAt, tokensOf, type QualifiedName, type SqlToken } from './statement';
 
 /** An object of a dump, as its table of contents or the comments of its script name it. */
 export interface ScriptObject extends ObjectComment {
@@ -28,6 +28,8 @@ export interface ScriptObjects {
 	readonly unassigned: number;
 	/** The dump has rows as INSERT statements. */
 	readonly hasInserts: boolean;
+	/** What statements without comment create. */
+	readonly created: readonly ScriptObject[];
 	/** How often it goes to another database. */
 	readonly connects: number;
 }
@@ -69,7 +71,7 @@ export async function objectsOfArchive(toc: ArchiveToc): Promise<ScriptObjects> 
 			}
 		}
 	}
-	return { objects, tables, unassigned: 0, hasInserts, connects: 0 };
+	return { objects, tables, unassigned: 0, hasInserts, created: [], connects: 0 };
 }
 
 /** The objects of a script, by pg_dump's comments. It is read to its end. @throws what `SqlLexer` does. */
@@ -78,6 +80,7 @@ export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 	const tables: { table: QualifiedName; columns: readonly string[] | undefined; rows?: number }[] = [];
 	let unassigned = 0;
 	let connects = 0;
+	const created: ScriptObject[] = [];
 	let hasInserts = false;
 	for (let item = await lexer.next(); item; item = await lexer.next()) {
 		if (item.kind === 'meta-command') {
@@ -98,9 +101,13 @@ export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 		}
 		if (isSessionStatement(item)) continue;
 		if (object) noteStatement(object, item.sql);
-		else unassigned += 1;
+		else {
+			unassigned += 1;
+			const found = createdBy(item, unassigned);
+			if (found) created.push(found);
+		}
 	}
-	return { objects: [...objects.values()], tables, unassigned, hasInserts, connects };
+	return { objects: [...objects.values()], tables, unassigned, hasInserts, created, connects };
 }
 
 /** Statements that concern the session, not an object: they count whatever is restored. */
@@ -109,6 +116,22 @@ export function isSessionStatement({ head, sql }: Pick<SqlStatement, 'head' | 's
 		/^(?:SET|RESET|BEGIN|START|COMMIT|END)$/.test(head[0] ?? '') ||
 		/^SELECT pg_catalog\.set_config\(/.test(sql.toString('latin1', 0, 40))
 	);
+}
+
+function createdBy({ head, sql }: SqlStatement, id: number): ScriptObject | undefined {
+	if (head[0] !== 'CREATE') return undefined;
+	const desc = describeStatement(sql).kind.slice('CREATE '.length);
+	const tokens = tokensOf(sql, 12);
+	const at = tokens.findIndex(({ text }) => text === desc.split(' ').at(-1)) + 1;
+	const name = nameAt(tokens, tokens[at]?.text === 'IF' ? at + 3 : at);
+	if (
+		!name ||
+		!/^(?:SCHEMA|EXTENSION|TYPE|DOMAIN|TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|FUNCTION|PROCEDURE)$/.test(desc)
+	)
+		return undefined;
+	const isInSchema = desc !== 'SCHEMA' && desc !== 'EXTENSION';
+	const schema = isInSchema ? (name.schema ?? 'public') : undefined;
+	return { id, desc, tag: name.name, schema, owner: undefined, relation: undefined, other: undefined };
 }
 
 function known(objects: Map<number, ScriptObject>, comment: ObjectComment): ScriptObject {
