@@ -6,7 +6,7 @@ export { backupById } from './backups/find';
 export { keyPlaceholders, planKey, storeNumbered, type KeyContext } from './backups/key-template';
 export { listBackups, listForeignFiles, type ListBackupsOptions } from './backups/list';
 export type { Marks, Pin, Proof } from './backups/marks';
-export { proveObject, type StorageProof } from './backups/prove';
+export { proveObject, readBack, type StorageProof } from './backups/prove';
 export { openBackup, readBackup, type StoredBackup } from './backups/read';
 export {
 	checksumKey,

@@ -8,7 +8,11 @@ const MiB = 1024 * 1024;
 export const MAX_PARTS = 10_000;
 const MAX_OBJECT_SIZE = 5 * 1024 * 1024 * MiB;
 
-const SMALLEST_PART = 8 * MiB;
+/** Where the size is known, parts needn't grow: small ones leave more of the memory to what else is under way. */
+const SMALLEST_PART = 6 * MiB;
+
+/** Where it isn't: parts double every 1,000. */
+const FIRST_PART = 8 * MiB;
 
 /** Bytes that an upload may hold in memory, unless a single part is larger. */
 const MEMORY = 64 * MiB;
@@ -17,7 +21,7 @@ const MEMORY = 64 * MiB;
 export type PartSizes = (partNumber: number) => number;
 
 /**
- * Part sizes with which an object fits into 10,000 parts. Where the size is known, all are equal: 8 MiB up to 78 GiB, more
+ * Part sizes with which an object fits into 10,000 parts. Where the size is known, all are equal: 6 MiB up to 58 GiB, more
  * beyond. Where it isn't, they double every 1,000 parts, or, where they must be equal, have 64 MiB (610 GiB in all).
  *
  * @throws LifeboatError `FILE_TOO_LARGE` beyond the 5 TiB an object may have.
@@ -33,7 +37,7 @@ export function partSizes(size: number | undefined, equal: boolean): PartSizes {
 		return () => partSize;
 	}
 	if (equal) return () => 64 * MiB;
-	return (partNumber) => SMALLEST_PART * 2 ** Math.min(8, Math.floor((partNumber - 1) / 1000));
+	return (partNumber) => FIRST_PART * 2 ** Math.min(8, Math.floor((partNumber - 1) / 1000));
 }
 
 /** How many parts of a size may be in flight. */
