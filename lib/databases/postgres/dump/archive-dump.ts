@@ -13,6 +13,7 @@ import { postgresError } from '../errors';
 import { incomplete, type DumpedTable } from './dump-session';
 import { usualZstdLevel } from './options';
 import { sequenceValue } from './sequence-values';
+import { openRowReaders, type RowReaders } from './row-readers';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
 
 /** Bytes of a large object that are read at once. */
@@ -33,17 +34,37 @@ export async function startArchiveDump(settings: DumpSettings, context: EngineCo
 		'later',
 		async function* (dump) {
 			const { toc, tables, contents, objects } = await readSkeleton(dump, settings.connection.database);
+			const { parallelConnections = 1 } = settings.options;
+			const readers =
+				parallelConnections > 1
+					? await openRowReaders(dump.client, settings.connection, parallelConnections, dump.signal)
+					: undefined;
 			const data = async (entry: TocEntry): Promise<EntryData> => {
 				const table = tables.get(entry.dumpId);
-				if (table) return { kind: 'rows', rows: dump.session.rowsOf(table) };
+				if (table) return { kind: 'rows', rows: rowsOf(dump, table, readers) };
 				const content = contents.get(entry.dumpId);
 				if (content) return { kind: 'content', content: Readable.from(content) };
 				return { kind: 'large-objects', objects: largeObjects(dump, objects.get(entry.dumpId) ?? []) };
 			};
-			yield* writeArchive(toc, data, { compression, level, signal: dump.signal }) as AsyncIterable<Buffer>;
+			const writing = { compression, level, signal: dump.signal, readAhead: parallelConnections - 1 };
+			try {
+				yield* writeArchive(toc, data, writing) as AsyncIterable<Buffer>;
+			} finally {
+				await readers?.end();
+			}
 		},
 		context,
 	);
+}
+
+async function* rowsOf(
+	{ session }: RunningDump,
+	table: DumpedTable,
+	readers: RowReaders | undefined,
+): AsyncGenerator<Buffer> {
+	const reader = readers?.take();
+	yield* session.rowsOf(table, reader);
+	if (reader) readers!.release(reader);
 }
 
 interface Skeleton {

@@ -139,15 +139,15 @@ export class DumpSession {
 		return target;
 	}
 
-	/** The rows of a table in COPY's text format, without an end marker. */
-	async *rowsOf(table: DumpedTable): AsyncGenerator<Buffer> {
+	/** The rows of a table in COPY's text format, without an end marker. @param client one that sees what pg_dump saw. */
+	async *rowsOf(table: DumpedTable, client: Client = this.client): AsyncGenerator<Buffer> {
 		const step = `rows of ${describe(table)}`;
 		const known = { step, tablesDone: this.tablesRead, ...this.expected };
 		this.onProgress({ ...known, bytes: this.bytesRead });
 		const failed = (error: unknown) => {
 			throw tableError(error, table);
 		};
-		const pieces = copyOut(this.client, table.copyOut);
+		const pieces = copyOut(client, table.copyOut);
 		let next = await pieces.next().catch(failed);
 		for (; !next.done; next = await pieces.next().catch(failed)) {
 			this.bytesRead += next.value.length;

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
@@ -19,6 +20,7 @@ import {
 	nativeDumpText,
 	normalizeDump,
 	psql,
+	withClient,
 	withDatabase,
 	withFolder,
 } from '../helpers';
@@ -145,6 +147,78 @@ describe('a custom archive of', () => {
 			},
 			clause,
 		);
+	});
+
+	test('several connections is the same, whatever is written meanwhile', async () => {
+		await withDatabase(server, async (source) => {
+			const names = Array.from({ length: 9 }, (_, i) => `account_${i}`);
+			await psql(server, source, {
+				sql: `${names.map((name) => `CREATE TABLE ${name} AS SELECT i AS id, 1000 AS amount, repeat('x', 500) AS t, now() AS at, 0.1::float8 + 0.2 AS f FROM generate_series(1, 3000) i;`).join('')}
+				SELECT lo_from_bytea(5000, decode(repeat('00ff', 400000), 'hex')); ALTER DATABASE ${source} SET timezone = 'Asia/Tokyo'; ALTER DATABASE ${source} SET datestyle = 'German'`,
+			});
+			let writing = true;
+			let written = 0;
+			const write = withClient(server.connection(source), async (client) => {
+				for (let i = 0; writing; i++) {
+					const [from, to] = [names[i % 9], names[(i * 4 + 1) % 9]];
+					await client.query(
+						`BEGIN; UPDATE ${from} SET amount = amount - 1 WHERE id = ${1 + (i % 3000)}; UPDATE ${to} SET amount = amount + 1 WHERE id = ${1 + (i % 3000)}; COMMIT`,
+					);
+					written += 1;
+				}
+			});
+			await withFolder(async (folder) => {
+				const file = join(folder, 'parallel.dump');
+				const tables = await dumpToFile(server.connection(source), file, {
+					...{ format: 'custom', archiveCompression: 'gzip', archiveLevel: 1, parallelConnections: 3 },
+				});
+				writing = false;
+				await write;
+				assert.ok(written > 20, 'nothing was written during the dump');
+				assert.deepEqual(
+					tables,
+					names.map((name) => ({ schema: 'public', name, rows: 3000 })),
+				);
+				await withDatabase(server, async (target) => {
+					await pgRestore(server, target, file);
+					const sums = names.map((name) => `(SELECT sum(amount) FROM ${name})`).join(' + ');
+					assert.equal(await psql(server, target, { sql: `SELECT ${sums}` }), '27000000\n');
+					const at = { sql: 'SELECT extract(epoch FROM at), f FROM account_0 LIMIT 1' };
+					assert.equal(await psql(server, target, at), await psql(server, source, at));
+				});
+			});
+		});
+	});
+
+	test('several connections, one of which is lost, is never whole', async () => {
+		await withDatabase(server, async (source) => {
+			await psql(server, source, {
+				sql: `CREATE TABLE a AS SELECT (SELECT string_agg(md5((i * 50 + j)::text), '') FROM generate_series(1, 50) j) AS t FROM generate_series(1, 20000) i; CREATE TABLE b AS TABLE a`,
+			});
+			const dump = await postgresEngine.prepareDump(server.connection(source), {
+				...{ format: 'custom', archiveCompression: 'zstd', parallelConnections: 2 },
+			});
+			const production = await dump.start();
+			let size = 0;
+			const read = async () => {
+				for await (const chunk of production.stream) {
+					const isTime = size < 1_000_000 && size + (chunk as Buffer).length >= 1_000_000;
+					size += (chunk as Buffer).length;
+					if (!isTime) continue;
+					// The one that reads ahead.
+					await psql(server, 'postgres', {
+						sql: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY public.b %'",
+					});
+				}
+			};
+			await assert.rejects(read(), { code: 'CONNECTION_LOST' });
+			await assert.rejects(production.finish(), { code: 'INCOMPLETE' });
+			const ours = {
+				sql: "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'n8n-nodes-lifeboat'",
+			};
+			for (let i = 0; i < 100 && (await psql(server, 'postgres', ours)) !== '0\n'; i++) await sleep(50);
+			assert.equal(await psql(server, 'postgres', ours), '0\n');
+		});
 	});
 
 	test('a server whose connection is lost is never whole', async () => {
