@@ -18,6 +18,8 @@ function problemOf(error: unknown): string | undefined {
 	const known = networkProblem(error);
 	if (known !== undefined) return known;
 	if (!(error instanceof Error) || error instanceof LifeboatError) return undefined;
+	if (/SSL routines/.test(error.message) && !isTlsError(error))
+		return 'the server does not speak TLS at that port, or not the same kind';
 	if (/timeout/i.test(error.message)) return 'the server did not answer in time';
 	if (/FIN packet|closed|disconnected|Socket is closed|connection is available/i.test(error.message))
 		return 'the connection was cut';
