@@ -13,11 +13,12 @@ import {
 	manifestKey,
 	sha256Sidecar,
 } from '../../../lib/storage/backups';
+import { baseName } from '../../../lib/storage/keys';
 import type { Storage } from '../../../lib/storage/storage';
 
 /** Stores a small backup of a made-up time, as an upload leaves it. Its id is its key. */
 export async function putBackup(
-	storage: Storage,
+	storage: Pick<Storage, 'put'>,
 	key: string,
 	createdAt: string,
 	fields: Partial<Manifest> = {},
@@ -26,7 +27,7 @@ export async function putBackup(
 	const sha256 = createHash('sha256').update(content).digest('hex');
 	const digest = { size: Buffer.byteLength(content), sha256 };
 	const manifest: Manifest = {
-		...{ formatVersion: 1, id: key, name: 'shop', kind: 'files', format: 'tar', fileName: key },
+		...{ formatVersion: 1, id: key, name: 'shop', kind: 'files', format: 'tar', fileName: baseName(key) },
 		...{ createdAt, completedAt: createdAt, source: { type: 'files', paths: ['/srv'] }, transformations: [] },
 		...{ content: digest, stored: digest, tool: { name: 'n8n-nodes-lifeboat', version: '0.1.0' } },
 		...{ restoreCommands: [], ...fields },
@@ -35,7 +36,7 @@ export async function putBackup(
 		await storage.put(name, Readable.from([Buffer.from(text)]));
 	};
 	await put(key, content);
-	await put(checksumKey(key), sha256Sidecar(key, sha256));
+	await put(checksumKey(key), sha256Sidecar(baseName(key), sha256));
 	await put(manifestKey(key), serializeManifest(manifest));
 }
 
