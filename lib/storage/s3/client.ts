@@ -1,5 +1,4 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import type { BuildMiddleware, MetadataBearer } from '@aws-sdk/types';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
@@ -104,16 +103,21 @@ function createClient(
 			httpsAgent: new HttpsAgent({ ...agent, ...(ca && { ca }), rejectUnauthorized: !ignoreTlsErrors }),
 		},
 	});
-	if (settings.requesterPays) client.middlewareStack.add(payAsRequester, { step: 'build' });
+	if (settings.requesterPays) payAsRequester(client);
 	return client;
 }
 
 /** Consents to pay in every request, in place of a field in each of the SDK's inputs. */
-const payAsRequester: BuildMiddleware<object, MetadataBearer> = (next) => async (args) => {
-	const { headers } = args.request as { headers: Record<string, string> };
-	headers['x-amz-request-payer'] = 'requester';
-	return await next(args);
-};
+function payAsRequester(client: S3Client): void {
+	client.middlewareStack.add(
+		(next) => async (args) => {
+			const { headers } = args.request as { headers: Record<string, string> };
+			headers['x-amz-request-payer'] = 'requester';
+			return await next(args);
+		},
+		{ step: 'build' },
+	);
+}
 
 function parseEndpoint(text: string): URL {
 	const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
