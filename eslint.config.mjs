@@ -11,6 +11,7 @@ const layers = [
 	'archive',
 	'databases',
 	'storage',
+	'recovery',
 	'retention',
 	'verification',
 	'watch',
