@@ -31,6 +31,7 @@ const wanted = [
 	{ program: '/usr/lib/proftpd/mod_tls.so', package: 'proftpd-mod-crypto' },
 	{ program: 'psql', package: 'postgresql-client' },
 	{ program: 'radosgw', package: 'radosgw' },
+	{ program: 'rclone', package: 'rclone' },
 	{ program: 'restic', package: 'restic' },
 	{ program: 'sha256sum', package: 'coreutils' },
 	{ program: 'script', package: 'bsdutils' },
