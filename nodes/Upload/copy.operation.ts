@@ -2,10 +2,10 @@ import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n
 
 import { copyBackup, readBackup } from '../../lib/storage/backups';
 import {
+	credentialSwitches,
 	targetPrefixOf,
 	targetProperties,
 	targetStorageFor,
-	twoStorageSwitches,
 } from '../shared/second-storage';
 import { prefixOf, storageFor } from '../shared/storage';
 
@@ -15,7 +15,7 @@ import { assertLinks, describeTransfer, removeLeftovers, transferOptions } from 
 
 const show = { operation: ['copy'] };
 
-export const description: INodeProperties[] = [...targetProperties(show), ...twoStorageSwitches];
+export const description: INodeProperties[] = [...targetProperties(show), ...credentialSwitches(show)];
 
 /** Streams from one storage into the other; nothing is staged. */
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {

@@ -82,33 +82,35 @@ function renamed(property: INodeProperties, own: ReadonlySet<string>): INodeProp
 	};
 }
 
-/**
- * The credentials of a node with two storages, and the hidden fields by which they are shown. A credential is wanted for the first
- * storage or for the second; conditions can't be joined by "or", and n8n heeds only the first entry of a type. So hidden
- * fields are there while neither wants it, and hide it.
- */
-export const twoStorageCredentials: INodeCredentialDescription[] = [];
-export const twoStorageSwitches: INodeProperties[] = [];
+/** The hidden field that is there while one of a node's two storages takes a credential. */
+const used = (credential: string) => `${credential}Used`;
 
-for (const { value, credentials } of storageKinds) {
-	for (const { name, show = {} } of credentials) {
-		const wanted = `${name}Wanted`;
-		const wantedThere = `${name}WantedThere`;
-		const unused = `${name}Unused`;
-		const there = Object.fromEntries(
-			Object.entries({ storage: [value], ...show }).map(([field, values]) => [targetName(field), values]),
-		);
-		const hidden = (field: string, displayOptions: IDisplayOptions): INodeProperties => ({
-			...{ displayName: 'Credential Switch', name: field, type: 'hidden', default: 'yes', displayOptions },
+/**
+ * The credentials of a node with two storages. Each is wanted for the one or for the other, which conditions can't say: they are joined by
+ * "and", and n8n heeds only the first entry of a type. So a hidden field says it.
+ */
+export const twoStorageCredentials: INodeCredentialDescription[] = storageKinds.flatMap(({ credential }) =>
+	credential === undefined
+		? []
+		: { name: credential, required: true, displayOptions: { show: { [used(credential)]: ['yes'] } } },
+);
+
+/** The hidden fields for `twoStorageCredentials`, where the second storage is shown under these conditions. */
+export function credentialSwitches(show: Show): INodeProperties[] {
+	return storageKinds.flatMap(({ value, credential }) => {
+		if (credential === undefined) return [];
+		const field: INodeProperties = {
+			displayName: 'Credential in Use',
+			name: used(credential),
+			type: 'hidden',
+			default: 'yes',
 			description: 'Whether a storage of this node takes the credential',
-		});
-		twoStorageSwitches.push(
-			hidden(wanted, { show: { storage: [value], ...show } as Show }),
-			hidden(wantedThere, { show: there as Show }),
-			hidden(unused, { hide: { [wanted]: ['yes'], [wantedThere]: ['yes'] } }),
-		);
-		twoStorageCredentials.push({ name, required: true, displayOptions: { hide: { [unused]: ['yes'] } } });
-	}
+		};
+		return [
+			{ ...field, displayOptions: { show: { storage: [value] } } },
+			{ ...field, displayOptions: { show: { ...show, targetStorage: [value] }, hide: { storage: [value] } } },
+		];
+	});
 }
 
 /** The second storage that an item's parameters name. The caller closes it. */

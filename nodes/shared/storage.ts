@@ -9,12 +9,10 @@ import { storageFields } from './storages/storage-kind';
 
 /** Credentials of a node that has the storage fields. */
 export const storageCredentials: INodeCredentialDescription[] = storageKinds.flatMap(
-	({ value, credentials }) =>
-		credentials.map(({ name, show }) => ({
-			name,
-			required: true,
-			displayOptions: { show: { storage: [value], ...show } },
-		})),
+	({ value, credential }) =>
+		credential === undefined
+			? []
+			: { name: credential, required: true, displayOptions: { show: { storage: [value] } } },
 );
 
 /** Where backups lie: the fields that every node with a destination begins with. */

@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 
-import type { INodeProperties, INodeTypeDescription } from 'n8n-workflow';
+import {
+	NodeHelpers,
+	type INode,
+	type INodeParameters,
+	type INodeProperties,
+	type INodeTypeDescription,
+} from 'n8n-workflow';
 
 import { createAgeIdentity } from '../../lib/encryption/encryption';
 import packageJson from '../../package.json';
@@ -74,6 +80,30 @@ describe('what the editor shows', () => {
 			visit(descriptions.get(name)!.properties);
 		});
 	}
+
+	test('Upload asks for the credentials of the storages it has, once each', () => {
+		const upload = descriptions.get('Upload')!;
+		const asked = (given: INodeParameters) => {
+			const node: INode = {
+				...{ id: 'upload', name: 'Upload', type: 'upload', typeVersion: 1, position: [0, 0] },
+				parameters: {},
+			};
+			const parameters = NodeHelpers.getNodeParameters(upload.properties, given, true, false, node, upload)!;
+			return upload
+				.credentials!.filter((each) => NodeHelpers.displayParameter(parameters, each, node, upload))
+				.map(({ name }) => name);
+		};
+		assert.deepEqual(asked({}), []);
+		assert.deepEqual(asked({ storage: 's3' }), ['s3']);
+		assert.deepEqual(asked({ storage: 'local', s3Used: 'yes' }), [], 'left from another choice');
+		const copy = (storage: string, targetStorage: string) =>
+			asked({ operation: 'copy', storage, targetStorage });
+		assert.deepEqual(copy('local', 's3'), ['s3']);
+		assert.deepEqual(copy('s3', 'local'), ['s3']);
+		assert.deepEqual(copy('s3', 's3'), ['s3']);
+		assert.deepEqual(copy('sftp', 'azure').toSorted(), ['azureStorageSharedKeyApi', 'sftp']);
+		assert.deepEqual(asked({ operation: 'upload', storage: 'local', targetStorage: 's3' }), []);
+	});
 
 	test('the credential test tells good keys from bad ones', async () => {
 		const identity = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';

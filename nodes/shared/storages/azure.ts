@@ -8,7 +8,7 @@ export const azure: StorageKind = {
 	value: 'azure',
 	name: 'Azure Blob Storage',
 	description: 'A container of an Azure storage account',
-	credentials: [{ name: 'azureStorageSharedKeyApi' }],
+	credential: 'azureStorageSharedKeyApi',
 	properties: [
 		{
 			displayName: 'Container',

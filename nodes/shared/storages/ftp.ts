@@ -9,7 +9,7 @@ export const ftp: StorageKind = {
 	value: 'ftp',
 	name: 'FTP',
 	description: 'A folder of an FTP server, with TLS (FTPS) or without',
-	credentials: [{ name: 'ftp' }],
+	credential: 'ftp',
 	properties: [
 		{
 			displayName: 'Security',

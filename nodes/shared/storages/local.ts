@@ -7,7 +7,6 @@ export const local: StorageKind = {
 	value: 'local',
 	name: 'Local Folder',
 	description: 'A folder of this server, also a mounted NAS',
-	credentials: [],
 	properties: [
 		{
 			displayName: 'Folder',

@@ -21,7 +21,7 @@ export const aws: StorageKind = {
 	value: 'aws',
 	name: 'Amazon S3',
 	description: 'A bucket at AWS',
-	credentials: [{ name: 'aws' }],
+	credential: 'aws',
 	properties: [bucket, s3OptionsProperty('awsOptions')],
 	async open(fields) {
 		const { context, itemIndex, required } = fields;
@@ -72,7 +72,7 @@ export const s3: StorageKind = {
 	value: 's3',
 	name: 'S3-Compatible Storage',
 	description: 'A bucket anywhere else, such as MinIO, Ceph, Backblaze B2, Wasabi, Cloudflare R2 or Hetzner',
-	credentials: [{ name: 's3' }],
+	credential: 's3',
 	properties: [provider, accountId, bucket, s3OptionsProperty('s3Options')],
 	async open(fields) {
 		const { context, itemIndex, required, value, text: field } = fields;

@@ -9,7 +9,7 @@ export const sftp: StorageKind = {
 	value: 'sftp',
 	name: 'SFTP',
 	description: 'A folder of a server that is reached by SSH',
-	credentials: [{ name: 'sftp' }],
+	credential: 'sftp',
 	properties: [
 		{
 			displayName: 'Folder',

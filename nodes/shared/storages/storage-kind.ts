@@ -22,8 +22,8 @@ export interface StorageKind {
 	/** In the list: `S3-Compatible Storage`. */
 	name: string;
 	description: string;
-	/** The credential types it takes; several where a field chooses between them. */
-	credentials: Array<{ name: string; show?: Record<string, unknown[]> }>;
+	/** The type of credential it takes, if any. */
+	credential?: string;
 	/** Its own fields. They are shown for this storage only; no need to say so. */
 	properties: INodeProperties[];
 	/** The caller closes what it returns. */

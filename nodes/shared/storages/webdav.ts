@@ -19,7 +19,7 @@ export const nextcloud: StorageKind = {
 	value: 'nextcloud',
 	name: 'Nextcloud',
 	description: 'A folder of a Nextcloud user',
-	credentials: [{ name: 'nextCloudApi' }],
+	credential: 'nextCloudApi',
 	properties: [folder],
 	async open({ context, itemIndex, text }) {
 		const data = await context.getCredentials('nextCloudApi', itemIndex);
@@ -36,7 +36,7 @@ export const webDav: StorageKind = {
 	value: 'webDav',
 	name: 'WebDAV',
 	description: 'A folder of any other WebDAV server, such as Apache, nginx or a NAS',
-	credentials: [{ name: 'lifeboatWebDavApi' }],
+	credential: 'lifeboatWebDavApi',
 	properties: [folder],
 	async open({ context, itemIndex, text }) {
 		const settings = webDavSettings(await context.getCredentials('lifeboatWebDavApi', itemIndex));
