@@ -19,9 +19,12 @@ export async function makeFolder(session: SftpSession, path: string): Promise<vo
 		}
 		const parent = parentOf(path);
 		const mayLackParent = [Status.NO_SUCH_FILE, Status.FAILURE].some((status) => status === statusOf(error));
-		if (!mayLackParent || parent === undefined || (await session.lstat(parent))?.isDirectory()) throw error;
-		await makeFolder(session, parent);
-		await makeFolder(session, path);
+		if (!mayLackParent || parent === undefined) throw error;
+		// Another upload may have made the parent since: then it is there now, and wasn't a moment ago.
+		if (!(await session.lstat(parent))?.isDirectory()) await makeFolder(session, parent);
+		await session.makeFolder(path).catch(async (again: unknown) => {
+			if (!(await session.lstat(path))?.isDirectory()) throw again;
+		});
 	}
 }
 
