@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { LifeboatError } from '../errors';
 import { abortable } from '../streams/chain';
 import { ExactLength } from '../streams/exact-length';
 
@@ -49,6 +50,14 @@ export function resumable(download: ResumableDownload): Readable {
 	// The pipeline may be destroyed before it asks for the first chunk.
 	result.once('close', () => download.first.destroy());
 	return result;
+}
+
+/** What to throw when the object is not the one any more of which the first bytes came. */
+export function replaced(what: string, cause?: unknown): LifeboatError {
+	return new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
+		hint: 'Run the node again',
+		cause,
+	});
 }
 
 async function* read(download: ResumableDownload, stop: AbortSignal): AsyncGenerator<Buffer> {

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { checkedRange } from '../range';
-import { resumable } from '../resume';
+import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { azureError, hasStatus, mayPass } from './errors';
@@ -85,12 +85,5 @@ function announced(answer: BlobDownloadResponseParsed, what: string): number {
 	bodyOf(answer).destroy();
 	throw new LifeboatError('STORAGE_FAILED', `The server does not say how many bytes ${what} has`, {
 		hint: 'Something between n8n and the storage (a proxy) removes Content-Length. Without it a download that was cut cannot be told from a whole one',
-	});
-}
-
-function replaced(what: string, cause: unknown): LifeboatError {
-	return new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-		hint: 'Run the node again',
-		cause,
 	});
 }

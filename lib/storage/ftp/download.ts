@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
 
-import { LifeboatError } from '../../errors';
 import { checkedRange } from '../range';
-import { resumable } from '../resume';
+import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { ftpError, isConnectionError } from './errors';
@@ -38,9 +37,7 @@ export async function download(target: DownloadTarget, options: GetOptions): Pro
 		reopen: async (received, stop) => {
 			const again = await look(stop, 0);
 			if (again?.version === facts.version) return await read(start + received, length - received, stop);
-			throw new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-				hint: 'Run the node again',
-			});
+			throw replaced(what);
 		},
 		mayPass: isConnectionError,
 		describe: (error) => ftpError(error, `Downloading ${key} from ${description}`, path),

@@ -1,39 +1,30 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
-import { pipeline, type Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Readable } from 'node:stream';
 
-import { abortable } from '../../streams/chain';
 import { LifeboatError } from '../../errors';
-import { ExactLength } from '../../streams/exact-length';
+import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import type { S3Target } from './client';
-import { hasStatus, isConnectionError, s3Error } from './errors';
-import { persist } from './persist';
+import { hasStatus, mayPass, s3Error } from './errors';
 
-/** How often in a row a download is taken up again without a byte in between. */
-const ATTEMPTS = 5;
-
-/**
- * Opens an object. A connection that breaks, or stalls, is taken up where it ended, as long as the object is still the same
- * one; if that doesn't help, the stream fails. It ends only after exactly the announced bytes.
- */
+/** Opens an object; see `resumable`. @throws what the SDK throws. */
 export async function download(
 	target: S3Target,
 	key: string,
 	{ signal, range }: GetOptions,
 ): Promise<Readable> {
 	const what = `${key} in ${target.description}`;
-	const request = (start?: number, end?: number, etag?: string) =>
+	const request = (abortSignal?: AbortSignal, start?: number, end?: number, etag?: string) =>
 		target.client.send(
 			new GetObjectCommand({
 				...{ Bucket: target.bucket, Key: key },
 				...(start !== undefined && { Range: `bytes=${start}-${end ?? ''}` }),
 				...(etag && { IfMatch: etag }),
 			}),
-			{ abortSignal: signal },
+			{ abortSignal },
 		);
-	const first = await request(range?.start, range?.end);
+	const first = await request(signal, range?.start, range?.end);
 	const length = announced(first, what);
 	if (range && first.$metadata.httpStatusCode !== 206) {
 		bodyOf(first).destroy();
@@ -42,77 +33,14 @@ export async function download(
 		});
 	}
 	const begin = range?.start ?? 0;
-	const result = new ExactLength(length, what);
-	abortable(result, signal);
-	const source = ({ signal: stop }: { signal: AbortSignal }) => read(stop);
-	pipeline(
-		// Node hands the signal, which tells that the result was destroyed, to a source that is a function; its types don't say so.
-		source as () => AsyncGenerator<Buffer>,
-		result,
-		(error) => {
-			if (error && !result.destroyed) result.destroy(error);
-		},
-	);
-	return result;
-
-	async function* read(stop: AbortSignal): AsyncGenerator<Buffer> {
-		let received = 0;
-		let body: Readable | undefined = bodyOf(first);
-		for (let attempt = 1; ; attempt += 1) {
-			try {
-				body ??= bodyOf(
-					await persist(target.patience, stop, () =>
-						request(begin + received, begin + length - 1, first.ETag),
-					),
-				);
-				for await (const chunk of chunks(body, target.timeout, stop)) {
-					attempt = 1;
-					received += chunk.length;
-					yield chunk;
-				}
-				// An end that comes too early is a cut connection; one too late is found by who counts.
-				if (received >= length) return;
-				throw Object.assign(new Error('ended early'), { code: 'ECONNRESET' });
-			} catch (error) {
-				if (hasStatus(error, 412)) throw replaced(what, error);
-				if (stop.aborted || attempt >= ATTEMPTS || !isConnectionError(error)) {
-					throw s3Error(error, `Downloading ${what}`);
-				}
-			} finally {
-				body?.destroy();
-				body = undefined;
-			}
-			await sleep(Math.random() * 100 * 2 ** attempt, undefined, { signal: stop });
-		}
-	}
-}
-
-function replaced(what: string, cause: unknown): LifeboatError {
-	return new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-		hint: 'Run the node again',
-		cause,
+	return resumable({
+		...{ what, length, signal, mayPass, timeout: target.timeout, patience: target.patience },
+		first: bodyOf(first),
+		reopen: async (received, stop) =>
+			bodyOf(await request(stop, begin + received, begin + length - 1, first.ETag)),
+		describe: (error) =>
+			hasStatus(error, 412) ? replaced(what, error) : s3Error(error, `Downloading ${what}`),
 	});
-}
-
-/** The chunks of a body; it is destroyed when nothing comes for a while, though not while nobody asks for more. */
-async function* chunks(body: Readable, timeout: number, stop: AbortSignal): AsyncGenerator<Buffer> {
-	let waiting = true;
-	const onStop = () => body.destroy();
-	stop.addEventListener('abort', onStop, { once: true });
-	const timer = setTimeout(() => {
-		if (waiting) body.destroy(Object.assign(new Error('The server sends nothing'), { code: 'ETIMEDOUT' }));
-	}, timeout);
-	try {
-		for await (const chunk of body as AsyncIterable<Buffer>) {
-			waiting = false;
-			yield chunk;
-			waiting = true;
-			timer.refresh();
-		}
-	} finally {
-		clearTimeout(timer);
-		stop.removeEventListener('abort', onStop);
-	}
 }
 
 function bodyOf(answer: GetObjectCommandOutput): Readable {

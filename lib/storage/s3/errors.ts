@@ -141,6 +141,11 @@ export function isConnectionError(error: unknown): boolean {
 	return networkProblem(error) !== undefined && !isTlsError(error);
 }
 
+/** Whether the same request may succeed later: a broken connection, or an error of the service's own (5xx). */
+export function mayPass(error: unknown): boolean {
+	return isConnectionError(error) || [429, 500, 502, 503, 504].some((status) => hasStatus(error, status));
+}
+
 /** Whether the service does not know what was asked of it. */
 export function isNotImplemented(error: unknown): boolean {
 	return hasStatus(error, 501) || (error instanceof S3ServiceException && error.name === 'NotImplemented');

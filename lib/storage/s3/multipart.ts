@@ -12,11 +12,11 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
+import { persist } from '../persist';
 
 import type { S3Target } from './client';
-import { isMissing } from './errors';
+import { isMissing, mayPass } from './errors';
 import { MAX_PARTS, partsInFlight, type PartReader, type PartSizes } from './parts';
-import { persist } from './persist';
 import type { WriteParams } from './write-params';
 
 /** What all parts of an upload share. */
@@ -75,7 +75,7 @@ export async function sendParts(
 			parts.push({ PartNumber, ETag: there.ETag });
 			return;
 		}
-		const { ETag } = await persist(target.patience, stop, () =>
+		const { ETag } = await persist({ patience: target.patience, signal: stop, mayPass }, () =>
 			target.client.send(
 				new UploadPartCommand({
 					...{ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length },
@@ -146,7 +146,7 @@ export async function completeUpload(
 	ifNoneMatch: boolean,
 	signal: AbortSignal,
 ): Promise<void> {
-	await persist(target.patience, signal, () =>
+	await persist({ patience: target.patience, signal, mayPass }, () =>
 		target.client.send(
 			new CompleteMultipartUploadCommand({
 				...{ Bucket: target.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts: parts } },

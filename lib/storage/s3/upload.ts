@@ -12,7 +12,7 @@ import type { PutOptions, StoredObject } from '../storage';
 
 import { withClaim } from './claim';
 import type { S3Target } from './client';
-import { hasStatus, isMissing, isNotImplemented } from './errors';
+import { hasStatus, isMissing, isNotImplemented, mayPass } from './errors';
 import {
 	abortUpload,
 	completeUpload,
@@ -23,7 +23,6 @@ import {
 } from './multipart';
 import { ensureKept } from './ensure-kept';
 import { PartReader, partSizes } from './parts';
-import { mayPass } from './persist';
 import { closeSession, leaveSession, openSession, type UploadSession } from './session';
 import { needsChecksum, writeParams } from './write-params';
 

@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Stats } from 'ssh2';
 
-import { LifeboatError } from '../../errors';
 import { checkedRange } from '../range';
-import { resumable } from '../resume';
+import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { BLOCK } from './blocks';
@@ -44,9 +43,7 @@ export async function download(target: DownloadTarget, options: GetOptions): Pro
 			const again = await sessions.run(stop, (session) => openFile(session, path), 0);
 			if (again && isSame(again.stats, stats)) return again.read(start + received, end);
 			await again?.close();
-			throw new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-				hint: 'Run the node again',
-			});
+			throw replaced(what);
 		},
 		mayPass: isConnectionError,
 		describe: (error) => sftpError(error, `Downloading ${key} from ${description}`, path),

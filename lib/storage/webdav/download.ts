@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { checkedRange } from '../range';
-import { resumable } from '../resume';
+import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { hasStatus, mayPass, webDavError } from './errors';
@@ -107,12 +107,5 @@ function cannotReadParts(target: WebDavTarget): LifeboatError {
 function cannotResume({ description }: WebDavTarget, what: string): LifeboatError {
 	return new LifeboatError('CONNECTION_FAILED', `Downloading ${what} failed: the connection was cut`, {
 		hint: `It could not be taken up where it ended, because the server of ${description} does not support that. Run the node again`,
-	});
-}
-
-function replaced(what: string, cause?: unknown): LifeboatError {
-	return new LifeboatError('INCOMPLETE', `${what} was replaced while it was read`, {
-		hint: 'Run the node again',
-		cause,
 	});
 }
