@@ -63,7 +63,8 @@ export function editorTests(stage: () => Stage): void {
 			emptyWorkflow = `${n8n.url}/workflow/${empty.id}`;
 			await page.goto(emptyWorkflow);
 			await openCreator('backup');
-			for (const [name] of nodes) await offered(name).waitFor();
+			for (const name of [...nodes.map(([each]) => each), 'Backup Watch Trigger'])
+				await offered(name).waitFor();
 			await editor.screenshot('creator-backup');
 		});
 
@@ -85,6 +86,7 @@ export function editorTests(stage: () => Stage): void {
 			'restore-on-webhook',
 			'back-up-and-prove',
 			'watch-and-alert',
+			'weekly-restore-test',
 		] as const) {
 			test(`${file}.json is imported from the file, as it is published`, async () => {
 				const { nodes: expected } = await readWorkflow(file);
