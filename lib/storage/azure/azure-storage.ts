@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { assertKey, isTemporaryKey } from '../keys';
+import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
-import { SourceFailed } from '../s3/parts';
 import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
 
 import { download } from './download';

@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../errors';
+import type { PartSizes } from '../parts';
 
 const MiB = 1024 * 1024;
 
@@ -7,16 +8,13 @@ export const MAX_BLOCKS = 50_000;
 const MAX_BLOCK = 4000 * MiB;
 const SMALLEST_BLOCK = 8 * MiB;
 
-/** Bytes that an upload may hold in memory, unless a single block is larger. */
-const MEMORY = 64 * MiB;
-
 /**
  * Gives the size of the block with a number, from 1 on, so that an object fits into 50,000 blocks. Where the size is known, all are
  * equal: 8 MiB up to 390 GiB, more beyond, up to 4,000 MiB at 190 TiB. Where it isn't, they double every 5,000 blocks: 39 TiB in all.
  *
  * @throws LifeboatError `FILE_TOO_LARGE`.
  */
-export function blockSizes(size: number | undefined): (blockNumber: number) => number {
+export function blockSizes(size: number | undefined): PartSizes {
 	if (size === undefined) {
 		return (blockNumber) => SMALLEST_BLOCK * 2 ** Math.min(8, Math.floor((blockNumber - 1) / 5000));
 	}
@@ -25,9 +23,4 @@ export function blockSizes(size: number | undefined): (blockNumber: number) => n
 	throw new LifeboatError('FILE_TOO_LARGE', `The backup has ${size} bytes; Azure takes at most 190 TiB`, {
 		hint: 'Split it, for example by database or folder',
 	});
-}
-
-/** How many blocks of a size may be in flight. */
-export function blocksInFlight(blockSize: number): number {
-	return Math.max(1, Math.min(8, Math.floor(MEMORY / blockSize)));
 }

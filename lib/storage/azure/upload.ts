@@ -3,11 +3,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
+import { PartReader, sendParts } from '../parts';
 import { persist } from '../persist';
-import { PartReader } from '../s3/parts';
 import type { PutOptions } from '../storage';
 
-import { blocksInFlight, blockSizes, MAX_BLOCKS } from './blocks';
+import { blockSizes, MAX_BLOCKS } from './blocks';
 import { hasStatus, isMissing, isTaken, mayPass } from './errors';
 import { once, repeat, type AzureTarget } from './target';
 
@@ -85,24 +85,23 @@ async function commit(
 	}
 }
 
-/** Sends a stream in blocks, several at once, each from a buffer of its own: memory is bounded. */
+/** Sends a stream in blocks; see `sendParts`. */
 async function sendBlocks(
 	target: AzureTarget,
 	client: BlockBlobClient,
 	reader: PartReader,
 	{ uploadId, size, signal }: { uploadId: string; size: number | undefined; signal: AbortSignal },
 ): Promise<{ size: number; blockIds: string[] }> {
-	const sizes = blockSizes(size);
+	const blockSize = blockSizes(size);
 	const blockIds: string[] = [];
-	const inFlight = new Set<Promise<void>>();
-	const free: Buffer[] = [];
-	const failure = new AbortController();
-	const stop = AbortSignal.any([signal, failure.signal]);
-	stop.addEventListener('abort', () => reader.cancel(stop.reason), { once: true });
-	let sent = 0;
-
-	const send = (id: string, body: Buffer) =>
-		persist({ patience: target.patience, signal: stop, mayPass }, () =>
+	// A small object need not have a whole block's buffer.
+	const sizes = (number: number) => Math.min(blockSize(number), Math.max(1, size ?? Infinity));
+	const sent = await sendParts(reader, { sizes, signal }, async (number, body, stop) => {
+		if (number > MAX_BLOCKS) throw tooManyBlocks(client.name);
+		// All of the same length, as the service demands, and never those of another upload.
+		const id = blockId(uploadId, number);
+		blockIds.push(id);
+		await persist({ patience: target.patience, signal: stop, mayPass }, () =>
 			once(
 				target,
 				stop,
@@ -115,40 +114,7 @@ async function sendBlocks(
 				body.length,
 			),
 		);
-
-	try {
-		for (let number = 1; !reader.ended; number += 1) {
-			const blockSize = sizes(number);
-			while (inFlight.size >= blocksInFlight(blockSize) && !stop.aborted) await Promise.race(inFlight);
-			stop.throwIfAborted();
-			// A buffer of another size is let go. One of a small object need not have a whole block's.
-			const wanted = Math.min(blockSize, size === undefined ? blockSize : Math.max(1, size));
-			const reused = free.pop();
-			const buffer = reused?.length === wanted ? reused : Buffer.allocUnsafeSlow(wanted);
-			const body = await reader.fill(buffer);
-			if (body.length === 0) break;
-			if (number > MAX_BLOCKS) throw tooManyBlocks(client.name);
-			sent += body.length;
-			// All of the same length, as the service demands, and never those of another upload.
-			const id = blockId(uploadId, number);
-			blockIds.push(id);
-			const sending = send(id, body).then(
-				() => {
-					free.push(buffer);
-				},
-				(error: unknown) => failure.abort(error),
-			);
-			inFlight.add(sending);
-			void sending.then(() => inFlight.delete(sending));
-		}
-		await Promise.all(inFlight);
-		stop.throwIfAborted();
-	} catch (error) {
-		const cause = failure.signal.aborted ? (failure.signal.reason as unknown) : error;
-		failure.abort();
-		await Promise.all(inFlight);
-		throw cause;
-	}
+	});
 	return { size: sent, blockIds };
 }
 

@@ -12,11 +12,12 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
+import { sendParts, type PartReader, type PartSizes } from '../parts';
 import { persist } from '../persist';
 
 import type { S3Target } from './client';
 import { isMissing, mayPass } from './errors';
-import { MAX_PARTS, partsInFlight, type PartReader, type PartSizes } from './parts';
+import { MAX_PARTS } from './parts';
 import type { WriteParams } from './write-params';
 
 /** What all parts of an upload share. */
@@ -41,15 +42,15 @@ export interface UploadedParts {
 }
 
 /**
- * Sends a stream in parts, several at once, each from a buffer of its own that is used again: memory is bounded. Parts that are there
- * already, and hold the same bytes, are not sent again. It is left to the caller to complete or to abort the upload.
+ * Sends a stream in parts; see `sendParts`. Those that are there already, and hold the same bytes, are not sent again. It is left to
+ * the caller to complete or to abort the upload.
  *
  * The SDK's own `Upload` isn't used: it can't let parts grow where the size isn't known, on abort it neither ends its requests
  * nor waits for them before it aborts the upload, which so may stay behind, and it can't be taken up again.
  *
  * @param first the first part, already read into its buffer.
  */
-export async function sendParts(
+export async function uploadParts(
 	target: S3Target,
 	request: UploadRequest,
 	reader: PartReader,
@@ -61,14 +62,8 @@ export async function sendParts(
 	const { Bucket, Key } = { Bucket: target.bucket, Key: request.key };
 	let confirmed = true;
 	const parts: CompletedPart[] = [];
-	const inFlight = new Set<Promise<void>>();
-	const free: Buffer[] = [];
-	const failure = new AbortController();
-	const stop = AbortSignal.any([signal, failure.signal]);
-	stop.addEventListener('abort', () => reader.cancel(stop.reason), { once: true });
-	let size = 0;
-
-	const send = async (PartNumber: number, Body: Buffer): Promise<void> => {
+	const size = await sendParts(reader, { sizes, first, signal }, async (PartNumber, Body, stop) => {
+		if (PartNumber > MAX_PARTS) throw tooManyParts(Key);
 		const there = existing.get(PartNumber);
 		const md5 = there || request.checksums ? createHash('md5').update(Body).digest() : undefined;
 		if (there && there.Size === Body.length && isMd5(there.ETag, md5)) {
@@ -86,56 +81,20 @@ export async function sendParts(
 		);
 		confirmed &&= isMd5(ETag, md5);
 		parts.push({ PartNumber, ETag });
-	};
-
-	try {
-		let body = first;
-		for (let partNumber = 1; body.length > 0; partNumber += 1) {
-			if (partNumber > MAX_PARTS) {
-				throw new LifeboatError('FILE_TOO_LARGE', `${Key} needs more than ${MAX_PARTS} parts`, {
-					hint: 'Hand the backup over as a file: its size is then known before, and the parts chosen to fit',
-				});
-			}
-			size += body.length;
-			const buffer = body;
-			const sent = send(partNumber, buffer).then(
-				() => {
-					free.push(buffer);
-				},
-				(error: unknown) => failure.abort(error),
-			);
-			inFlight.add(sent);
-			void sent.then(() => inFlight.delete(sent));
-			if (reader.ended) break;
-			const partSize = sizes(partNumber + 1);
-			while (inFlight.size >= partsInFlight(partSize) && !stop.aborted) await Promise.race(inFlight);
-			stop.throwIfAborted();
-			body = await reader.fill(takeBuffer(free, partSize));
-		}
-		await Promise.all(inFlight);
-		stop.throwIfAborted();
-	} catch (error) {
-		const cause = failure.signal.aborted ? (failure.signal.reason as unknown) : error;
-		failure.abort();
-		await Promise.all(inFlight);
-		throw cause;
-	}
+	});
 	parts.sort((a, b) => a.PartNumber! - b.PartNumber!);
 	return { uploadId: UploadId, size, parts, confirmed };
+}
+
+function tooManyParts(key: string): LifeboatError {
+	return new LifeboatError('FILE_TOO_LARGE', `${key} needs more than ${MAX_PARTS} parts`, {
+		hint: 'Hand the backup over as a file: its size is then known before, and the parts chosen to fit',
+	});
 }
 
 /** Whether an ETag is the MD5 of what was sent. With encryption by keys it never is. */
 export function isMd5(etag: string | undefined, md5: Buffer | undefined): boolean {
 	return md5 !== undefined && etag?.replaceAll('"', '') === md5.toString('hex');
-}
-
-/** A buffer of exactly this capacity; those of another size are let go. */
-function takeBuffer(free: Buffer[], size: number): Buffer {
-	for (let buffer = free.pop(); buffer; buffer = free.pop()) {
-		// A part cut short is only ever the last one.
-		if (buffer.length === size) return buffer;
-	}
-	return Buffer.allocUnsafeSlow(size);
 }
 
 /** Makes the object appear. */

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { assertKey, baseName, compareKeys, isTemporaryKey } from '../keys';
+import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
 import type {
 	GetOptions,
@@ -21,7 +22,6 @@ import { s3Target, type S3Target } from './client';
 import { download } from './download';
 import { hasStatus, isMissing, s3Error } from './errors';
 import { presignedLink } from './link';
-import { SourceFailed } from './parts';
 import { removeObject } from './remove';
 import type { S3Settings } from './settings';
 import { listUnfinished, removeUnfinished } from './unfinished';

@@ -8,6 +8,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
 import { LifeboatError, messageOf } from '../../errors';
+import { PartReader } from '../parts';
 import type { PutOptions, StoredObject } from '../storage';
 
 import { withClaim } from './claim';
@@ -17,12 +18,12 @@ import {
 	abortUpload,
 	completeUpload,
 	isMd5,
-	sendParts,
+	uploadParts,
 	type UploadedParts,
 	type UploadRequest,
 } from './multipart';
 import { ensureKept } from './ensure-kept';
-import { PartReader, partSizes } from './parts';
+import { partSizes } from './parts';
 import { closeSession, leaveSession, openSession, type UploadSession } from './session';
 import { needsChecksum, writeParams } from './write-params';
 
@@ -139,7 +140,7 @@ async function putParts(
 	const session = await openSession(target, request, create, content, signal);
 	const mine = { ...request, id: session.record.id };
 	try {
-		const sent = await sendParts(target, request, reader, first, sizes, session, signal);
+		const sent = await uploadParts(target, request, reader, first, sizes, session, signal);
 		assertLength(key, size, sent.size);
 		const free = () => assertFree(target, key, signal);
 		const complete = async (whileMine: AbortSignal) => {

@@ -5,7 +5,8 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 
 import type { LifeboatError } from '../../../../lib/errors';
 import { azureStorage } from '../../../../lib/storage/azure/azure-storage';
-import { blocksInFlight, blockSizes } from '../../../../lib/storage/azure/blocks';
+import { blockSizes } from '../../../../lib/storage/azure/blocks';
+import { partsInFlight } from '../../../../lib/storage/parts';
 import type { Storage } from '../../../../lib/storage/storage';
 import { startAzurite, type AzureServerSettings, type AzuriteServer } from '../../../servers/azurite';
 import { startFaultProxy, type Exchange, type Fault, type FaultProxy } from '../../../servers/fault-proxy';
@@ -178,8 +179,8 @@ test('blocks are chosen so that everything the service takes fits, within bounde
 	for (const bytes of [0, 1, 390 * 1024 * MiB, 5 * TiB, 190 * TiB]) {
 		const blockSize = blockSizes(bytes)(1);
 		assert.ok(Math.ceil(bytes / blockSize) <= 50_000 && blockSize <= 4000 * MiB);
-		assert.ok(blocksInFlight(blockSize) >= 1);
-		assert.ok(blocksInFlight(blockSize) * blockSize <= Math.max(64 * MiB, blockSize));
+		assert.ok(partsInFlight(blockSize) >= 1);
+		assert.ok(partsInFlight(blockSize) * blockSize <= Math.max(64 * MiB, blockSize));
 	}
 	assert.throws(() => blockSizes(200 * TiB), code('FILE_TOO_LARGE'));
 	const growing = blockSizes(undefined);

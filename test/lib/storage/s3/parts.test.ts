@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
 import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { MAX_PARTS, PartReader, partSizes, partsInFlight } from '../../../../lib/storage/s3/parts';
+import { partsInFlight } from '../../../../lib/storage/parts';
+import { MAX_PARTS, partSizes } from '../../../../lib/storage/s3/parts';
 import { code } from '../conformance';
 
 const MiB = 1024 * 1024;
@@ -37,22 +37,4 @@ test('parts grow where the size is not known, so that 5 TiB fit', () => {
 	assert.equal(sizes(1), 8 * MiB);
 	const equal = partSizes(undefined, true);
 	assert.equal(equal(1), equal(MAX_PARTS));
-});
-
-test('a stream is cut into parts without losing a byte', async () => {
-	const chunks = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 20 });
-	await fc.assert(
-		fc.asyncProperty(chunks, fc.integer({ min: 1, max: 30 }), async (pieces, size) => {
-			const reader = new PartReader(Readable.from(pieces));
-			const parts: Buffer[] = [];
-			while (!reader.ended) {
-				const part = await reader.fill(Buffer.alloc(size));
-				assert.ok(reader.ended || part.length === size);
-				parts.push(part);
-			}
-			assert.deepEqual(Buffer.concat(parts), Buffer.concat(pieces));
-			// The end is known with the last byte, not one empty part later.
-			assert.ok(parts.length === 1 || parts.at(-1)!.length > 0);
-		}),
-	);
 });
