@@ -36,3 +36,8 @@ export function networkProblem(error: unknown): string | undefined {
 export function isTlsError(error: unknown): boolean {
 	return /CERT|SIGNATURE/.test(codeOf(error) ?? '');
 }
+
+/** Whether the connection failed, though not for its certificate. */
+export function isConnectionError(error: unknown): boolean {
+	return networkProblem(error) !== undefined && !isTlsError(error);
+}

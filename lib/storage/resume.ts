@@ -60,6 +60,13 @@ export function replaced(what: string, cause?: unknown): LifeboatError {
 	});
 }
 
+/** What to throw for an answer without Content-Length. */
+export function lengthUnknown(what: string): LifeboatError {
+	return new LifeboatError('STORAGE_FAILED', `The server does not say how many bytes ${what} has`, {
+		hint: 'Something between n8n and the storage (a proxy) removes Content-Length. Without it a download that was cut cannot be told from a whole one',
+	});
+}
+
 async function* read(download: ResumableDownload, stop: AbortSignal): AsyncGenerator<Buffer> {
 	const { length, timeout, patience, mayPass } = download;
 	let received = 0;

@@ -15,6 +15,15 @@ export function inTheWay(path: string): LifeboatError {
 	});
 }
 
+/** What to throw where the source isn't as long as it was said to be. */
+export function wrongLength(key: string, expected: number, found: number): LifeboatError {
+	return new LifeboatError(
+		'INCOMPLETE',
+		`The source of ${key} should have ${expected} bytes, but ${found} came`,
+		{ hint: 'It was cut short, or something changed it meanwhile. Run the node again' },
+	);
+}
+
 /** What to throw where fewer or more bytes lie than were sent. */
 export function truncated(key: string, description: string, sent: number, stored: number): LifeboatError {
 	return new LifeboatError(

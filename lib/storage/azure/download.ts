@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { checkedRange } from '../range';
-import { replaced, resumable } from '../resume';
+import { lengthUnknown, replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import { azureError, hasStatus, mayPass } from './errors';
@@ -83,7 +83,5 @@ function bodyOf(answer: BlobDownloadResponseParsed): Readable {
 function announced(answer: BlobDownloadResponseParsed, what: string): number {
 	if (answer.contentLength !== undefined) return answer.contentLength;
 	bodyOf(answer).destroy();
-	throw new LifeboatError('STORAGE_FAILED', `The server does not say how many bytes ${what} has`, {
-		hint: 'Something between n8n and the storage (a proxy) removes Content-Length. Without it a download that was cut cannot be told from a whole one',
-	});
+	throw lengthUnknown(what);
 }

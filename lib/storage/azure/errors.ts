@@ -1,14 +1,8 @@
 import { RestError } from '@azure/storage-blob';
 
-import { codeOf, LifeboatError, messageOf } from '../../errors';
+import { messageOf } from '../../errors';
+import { connectionFailure, explained, TRANSIENT, type Failure } from '../failure';
 import { isTlsError, networkProblem } from '../network-errors';
-
-interface Failure {
-	code: string;
-	/** What follows `<what was tried> failed: `. */
-	problem: string;
-	hint: string;
-}
 
 const denied: Failure = {
 	code: 'ACCESS_DENIED',
@@ -77,22 +71,15 @@ const byCode: Record<string, Failure> = {
  * @param action such as `Uploading nightly/shop.sql to container backups at acme.blob.core.windows.net`.
  */
 export function azureError(error: unknown, action: string): unknown {
-	if (error instanceof LifeboatError || isAbort(error)) return error;
-	const { code, problem, hint } = diagnose(error);
-	return new LifeboatError(code, `${action} failed: ${problem}`, { hint, cause: error });
+	return explained(error, action, diagnose);
 }
 
 function diagnose(error: unknown): Failure {
-	const network = networkProblem(error);
-	if (network) {
-		return {
-			code: 'CONNECTION_FAILED',
-			problem: network,
-			hint: isTlsError(error)
-				? 'The certificate of the endpoint must come from a trusted authority'
-				: 'Check the account, the endpoint, and that the machine n8n runs on can reach it',
-		};
-	}
+	const network = connectionFailure(error, {
+		certificate: 'The certificate of the endpoint must come from a trusted authority',
+		other: 'Check the account, the endpoint, and that the machine n8n runs on can reach it',
+	});
+	if (network) return network;
 	if (error instanceof RestError && error.statusCode !== undefined) {
 		const known = byCode[error.code ?? ''];
 		if (known) return known;
@@ -131,10 +118,6 @@ export function isTaken(error: unknown): boolean {
 export function mayPass(error: unknown): boolean {
 	if (isTlsError(error)) return false;
 	if (networkProblem(error) !== undefined) return true;
-	if (hasStatus(error, 408, 429, 500, 502, 503, 504)) return true;
+	if (hasStatus(error, 408, ...TRANSIENT)) return true;
 	return error instanceof RestError && error.code === RestError.REQUEST_SEND_ERROR;
-}
-
-function isAbort(error: unknown): boolean {
-	return (error instanceof Error && error.name === 'AbortError') || codeOf(error) === 'ABORT_ERR';
 }

@@ -6,6 +6,7 @@ import { LifeboatError } from '../../errors';
 import { PartReader, sendParts } from '../parts';
 import { persist } from '../persist';
 import type { PutOptions } from '../storage';
+import { alreadyExists, wrongLength } from '../taken';
 
 import { blockSizes, MAX_BLOCKS } from './blocks';
 import { hasStatus, isMissing, isTaken, mayPass } from './errors';
@@ -37,7 +38,7 @@ export async function upload(
 	try {
 		signal.throwIfAborted();
 		// Asked in any case: a refusal would otherwise come as a connection that is cut while a block is sent.
-		if ((await propertiesOf(target, key, signal)) && onlyNew) throw alreadyExists(target, key);
+		if ((await propertiesOf(target, key, signal)) && onlyNew) throw alreadyExists(key, target.description);
 		const sent = await sendBlocks(target, client, reader, { uploadId, size, signal });
 		if (size !== undefined && size !== sent.size) throw wrongLength(key, size, sent.size);
 		const properties = await commit(target, client, sent.blockIds, {
@@ -81,7 +82,7 @@ async function commit(
 		const there = await propertiesOf(target, client.name, signal);
 		// When an answer was lost, the repetition meets its own success.
 		if (there?.metadata?.[UPLOAD_ID] === uploadId) return there;
-		throw onlyNew && there ? alreadyExists(target, client.name, error) : error;
+		throw onlyNew && there ? alreadyExists(client.name, target.description, error) : error;
 	}
 }
 
@@ -188,21 +189,6 @@ export async function discardBlocks(
 		if (isTaken(error) || isMissing(error)) return false;
 		throw error;
 	}
-}
-
-function alreadyExists(target: AzureTarget, key: string, cause?: unknown): LifeboatError {
-	return new LifeboatError('ALREADY_EXISTS', `${key} already exists in ${target.description}`, {
-		hint: 'Choose another key, or allow the existing one to be replaced',
-		cause,
-	});
-}
-
-function wrongLength(key: string, expected: number, found: number): LifeboatError {
-	return new LifeboatError(
-		'INCOMPLETE',
-		`The source of ${key} should have ${expected} bytes, but ${found} came`,
-		{ hint: 'It was cut short, or something changed it meanwhile. Run the node again' },
-	);
 }
 
 function tooManyBlocks(key: string): LifeboatError {

@@ -1,6 +1,7 @@
 import { FTPError } from 'basic-ftp';
 
 import { LifeboatError } from '../../errors';
+import { certificateHint, connectionFailure, explained, type Failure } from '../failure';
 import { isTlsError, networkProblem } from '../network-errors';
 
 /** What the server answered, if that is what the error tells (RFC 959, 4.2). */
@@ -40,22 +41,17 @@ export function isConnectionError(error: unknown): boolean {
  * @param path what it was about, on the server.
  */
 export function ftpError(error: unknown, action: string, path: string): unknown {
-	if (error instanceof LifeboatError || (error instanceof Error && error.name === 'AbortError')) return error;
-	const { code, problem, hint } = diagnose(error, path);
-	return new LifeboatError(code, `${action} failed: ${problem}`, { hint, cause: error });
+	return explained(error, action, () => diagnose(error, path));
 }
 
-function diagnose(error: unknown, path: string): { code: string; problem: string; hint: string } {
-	const network = problemOf(error);
-	if (network !== undefined) {
-		return {
-			code: 'CONNECTION_FAILED',
-			problem: network,
-			hint: isTlsError(error)
-				? 'Give the CA certificate of the server, or Ignore SSL Issues if you accept that nobody vouches for it'
-				: 'Check host, port and Security (explicit or implicit TLS, or none), that the server runs, and that its passive ports can be reached',
-		};
-	}
+function diagnose(error: unknown, path: string): Failure {
+	const hints = {
+		certificate: certificateHint,
+		other:
+			'Check host, port and Security (explicit or implicit TLS, or none), that the server runs, and that its passive ports can be reached',
+	};
+	const network = connectionFailure(error, hints, problemOf(error));
+	if (network) return network;
 	const reply = replyOf(error);
 	const said = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error);
 	if (path.split('/').some((part) => Buffer.byteLength(part) > 255) && reply !== undefined && reply >= 500) {

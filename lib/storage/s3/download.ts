@@ -2,7 +2,7 @@ import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
-import { replaced, resumable } from '../resume';
+import { lengthUnknown, replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
 
 import type { S3Target } from './client';
@@ -51,7 +51,5 @@ function bodyOf(answer: GetObjectCommandOutput): Readable {
 function announced(answer: GetObjectCommandOutput, what: string): number {
 	if (answer.ContentLength !== undefined) return answer.ContentLength;
 	bodyOf(answer).destroy();
-	throw new LifeboatError('STORAGE_FAILED', `The server does not say how many bytes ${what} has`, {
-		hint: 'Something between n8n and the storage (a proxy) removes Content-Length. Without it a download that was cut cannot be told from a whole one',
-	});
+	throw lengthUnknown(what);
 }

@@ -1,14 +1,8 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 
-import { codeOf, LifeboatError, messageOf } from '../../errors';
-import { isTlsError, networkProblem } from '../network-errors';
-
-interface Failure {
-	code: string;
-	/** What follows `<what was tried> failed: `. */
-	problem: string;
-	hint: string;
-}
+import { messageOf } from '../../errors';
+import { certificateHint, connectionFailure, explained, TRANSIENT, type Failure } from '../failure';
+import { isConnectionError } from '../network-errors';
 
 const wrongLogin =
 	'Check access key and secret in the credential, that they belong to this endpoint, and that the key is active';
@@ -82,9 +76,7 @@ byName.ServiceUnavailable = byName.SlowDown!;
  * @param action such as `Uploading nightly/shop.sql to bucket backups at s3.example.com`.
  */
 export function s3Error(error: unknown, action: string): unknown {
-	if (error instanceof LifeboatError || isAbort(error)) return error;
-	const { code, problem, hint } = diagnose(error);
-	return new LifeboatError(code, `${action} failed: ${problem}`, { hint, cause: error });
+	return explained(error, action, diagnose);
 }
 
 function diagnose(error: unknown): Failure {
@@ -109,16 +101,11 @@ function diagnose(error: unknown): Failure {
 			hint: 'Run the node again; if it persists, look up this answer in the documentation of the storage',
 		};
 	}
-	const network = networkProblem(error);
-	if (network) {
-		return {
-			code: 'CONNECTION_FAILED',
-			problem: network,
-			hint: isTlsError(error)
-				? 'Give the CA certificate of the server, or Ignore SSL Issues if you accept that nobody vouches for it'
-				: 'Check the endpoint, its port, http or https, and that the machine n8n runs on can reach it',
-		};
-	}
+	const network = connectionFailure(error, {
+		certificate: certificateHint,
+		other: 'Check the endpoint, its port, http or https, and that the machine n8n runs on can reach it',
+	});
+	if (network) return network;
 	return {
 		code: 'STORAGE_FAILED',
 		problem: messageOf(error),
@@ -131,26 +118,17 @@ export function isMissing(error: unknown): boolean {
 	return hasStatus(error, 404) && !(error instanceof S3ServiceException && error.name === 'NoSuchBucket');
 }
 
-/** Whether the service answered with an HTTP status. */
-export function hasStatus(error: unknown, status: number): boolean {
-	return error instanceof S3ServiceException && error.$metadata.httpStatusCode === status;
-}
-
-/** Whether the connection failed, though not for its certificate. */
-export function isConnectionError(error: unknown): boolean {
-	return networkProblem(error) !== undefined && !isTlsError(error);
+/** Whether the service answered with one of some HTTP statuses. */
+export function hasStatus(error: unknown, ...statuses: number[]): boolean {
+	return error instanceof S3ServiceException && statuses.includes(error.$metadata.httpStatusCode ?? 0);
 }
 
 /** Whether the same request may succeed later: a broken connection, or an error of the service's own (5xx). */
 export function mayPass(error: unknown): boolean {
-	return isConnectionError(error) || [429, 500, 502, 503, 504].some((status) => hasStatus(error, status));
+	return isConnectionError(error) || hasStatus(error, ...TRANSIENT);
 }
 
 /** Whether the service does not know what was asked of it. */
 export function isNotImplemented(error: unknown): boolean {
 	return hasStatus(error, 501) || (error instanceof S3ServiceException && error.name === 'NotImplemented');
-}
-
-function isAbort(error: unknown): boolean {
-	return (error instanceof Error && error.name === 'AbortError') || codeOf(error) === 'ABORT_ERR';
 }

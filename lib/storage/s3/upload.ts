@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { LifeboatError, messageOf } from '../../errors';
 import { PartReader } from '../parts';
 import type { PutOptions, StoredObject } from '../storage';
+import { alreadyExists, wrongLength } from '../taken';
 
 import { withClaim } from './claim';
 import type { S3Target } from './client';
@@ -187,33 +188,22 @@ async function abort(target: S3Target, key: string, session: UploadSession, erro
  * SDK's repetition meets its own success (412 to a conditional put, 404 to a completion).
  */
 async function isOurs(target: S3Target, request: UploadRequest, error: unknown): Promise<boolean> {
-	if (![404, 409, 412].some((status) => hasStatus(error, status))) return false;
+	if (!hasStatus(error, 404, 409, 412)) return false;
 	const there = await head(target, request.key);
 	return there?.Metadata?.[UPLOAD_ID] === request.id;
 }
 
 async function assertFree(target: S3Target, key: string, signal: AbortSignal): Promise<void> {
-	if (await head(target, key, signal)) throw alreadyExists(target, key);
+	if (await head(target, key, signal)) throw alreadyExists(key, target.description);
 }
 
 function conflict(target: S3Target, key: string, error: unknown): unknown {
-	return hasStatus(error, 412) || hasStatus(error, 409) ? alreadyExists(target, key, error) : error;
-}
-
-function alreadyExists(target: S3Target, key: string, cause?: unknown): LifeboatError {
-	return new LifeboatError('ALREADY_EXISTS', `${key} already exists in ${target.description}`, {
-		hint: 'Choose another key, or allow the existing one to be replaced',
-		cause,
-	});
+	return hasStatus(error, 409, 412) ? alreadyExists(key, target.description, error) : error;
 }
 
 function assertLength(key: string, expected: number | undefined, found: number): void {
 	if (expected === undefined || expected === found) return;
-	throw new LifeboatError(
-		'INCOMPLETE',
-		`The source of ${key} should have ${expected} bytes, but ${found} came`,
-		{ hint: 'It was cut short, or something changed it meanwhile. Run the node again' },
-	);
+	throw wrongLength(key, expected, found);
 }
 
 async function stored(

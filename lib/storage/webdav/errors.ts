@@ -1,12 +1,6 @@
-import { codeOf, LifeboatError, messageOf } from '../../errors';
-import { isTlsError, networkProblem } from '../network-errors';
-
-interface Failure {
-	code: string;
-	/** What follows `<what was tried> failed: `. */
-	problem: string;
-	hint: string;
-}
+import { codeOf, messageOf } from '../../errors';
+import { certificateHint, connectionFailure, explained, TRANSIENT, type Failure } from '../failure';
+import { isConnectionError } from '../network-errors';
 
 /** What a server answered instead of doing what it was asked. */
 export class StatusError extends Error {
@@ -80,9 +74,7 @@ const byStatus: Record<number, Failure> = {
  * @param action such as `Uploading nightly/shop.sql to WebDAV folder backups at cloud.example.com`.
  */
 export function webDavError(error: unknown, action: string): unknown {
-	if (error instanceof LifeboatError || isAbort(error)) return error;
-	const { code, problem, hint } = diagnose(error);
-	return new LifeboatError(code, `${action} failed: ${problem}`, { hint, cause: error });
+	return explained(error, action, diagnose);
 }
 
 function diagnose(error: unknown): Failure {
@@ -96,16 +88,11 @@ function diagnose(error: unknown): Failure {
 			hint: 'Run the node again; if it persists, look into the log of the server',
 		};
 	}
-	const network = networkProblem(error);
-	if (network) {
-		return {
-			code: 'CONNECTION_FAILED',
-			problem: network,
-			hint: isTlsError(error)
-				? 'Give the CA certificate of the server, or Ignore SSL Issues if you accept that nobody vouches for it'
-				: 'Check the address, its port, http or https, and that the machine n8n runs on can reach it',
-		};
-	}
+	const network = connectionFailure(error, {
+		certificate: certificateHint,
+		other: 'Check the address, its port, http or https, and that the machine n8n runs on can reach it',
+	});
+	if (network) return network;
 	return {
 		code: 'STORAGE_FAILED',
 		problem: codeOf(error)?.startsWith('HPE_')
@@ -129,16 +116,7 @@ export function hasStatus(error: unknown, ...statuses: number[]): boolean {
 	return error instanceof StatusError && statuses.includes(error.status);
 }
 
-/** Whether the connection failed, though not for its certificate. */
-export function isConnectionError(error: unknown): boolean {
-	return networkProblem(error) !== undefined && !isTlsError(error);
-}
-
 /** Whether the same request may succeed later: a broken connection, or a trouble of the server's own. */
 export function mayPass(error: unknown): boolean {
-	return isConnectionError(error) || hasStatus(error, 429, 500, 502, 503, 504);
-}
-
-function isAbort(error: unknown): boolean {
-	return (error instanceof Error && error.name === 'AbortError') || codeOf(error) === 'ABORT_ERR';
+	return isConnectionError(error) || hasStatus(error, ...TRANSIENT);
 }

@@ -5,6 +5,7 @@ import { LifeboatError, messageOf } from '../../errors';
 import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
 import type { PutOptions } from '../storage';
+import { alreadyExists } from '../taken';
 
 import { withClaim } from './claim';
 import { hasStatus, mayPass, StatusError } from './errors';
@@ -32,7 +33,7 @@ export async function upload(
 	await assertListed(target, key, signal);
 	const existing = await lookUp(target, path, signal);
 	if (existing?.isFolder) throw folderThere(target, path);
-	if (existing && ifExists === 'fail') throw alreadyExists(target, path);
+	if (existing && ifExists === 'fail') throw alreadyExists(path, target.description);
 	if (existing?.versionBySecond) await passSecond(target, existing, signal);
 
 	const temporary = parentOf(path) + temporaryName('unfinished');
@@ -85,7 +86,7 @@ async function publish(
 ): Promise<void> {
 	if (ifExists === 'replace') return await rename(target, temporary, path, object, 'T', signal);
 	const isFutile = async () => {
-		if (await lookUp(target, path, signal)) throw alreadyExists(target, path);
+		if (await lookUp(target, path, signal)) throw alreadyExists(path, target.description);
 	};
 	await withClaim(target, path, { now: object.modifiedAt, isFutile, signal }, async () => {
 		await isFutile();
@@ -117,7 +118,7 @@ async function rename(
 			answer.resume();
 			if (answer.statusCode === 207) throw new StatusError(207);
 		} catch (error) {
-			if (hasStatus(error, 412) && overwrite === 'F') throw alreadyExists(target, path, error);
+			if (hasStatus(error, 412) && overwrite === 'F') throw alreadyExists(path, target.description, error);
 			unsure = true;
 			throw error;
 		}
@@ -161,13 +162,6 @@ async function passSecond(target: WebDavTarget, existing: WebDavEntry, signal: A
 	const now = Date.parse(answer.headers.date ?? '') || Date.now();
 	const age = now - existing.modifiedAt.getTime();
 	if (age < 1000 && age > -60_000) await sleep(1000 - Math.min(age, 0), undefined, { signal });
-}
-
-function alreadyExists(target: WebDavTarget, path: string, cause?: unknown): LifeboatError {
-	return new LifeboatError('ALREADY_EXISTS', `${path} already exists in ${target.description}`, {
-		hint: 'Choose another key, or allow the existing one to be replaced',
-		cause,
-	});
 }
 
 function folderThere(target: WebDavTarget, path: string): LifeboatError {
