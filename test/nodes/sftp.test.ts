@@ -1,135 +1,46 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 
-import { startPostgres, type PostgresServer } from '../servers/postgres';
 import { startSshd, type SshServer } from '../servers/sshd';
 
-import { runWorkflow, type WorkflowRun } from './engine';
-import {
-	createShop,
-	describeDatabase,
-	postgresCredential,
-	sql,
-	staged,
-	stagedInTheEnd,
-	temporaryFolder,
-} from './fixtures';
+import { testDestination } from './destination';
 
-describe('an SFTP server as destination, through the nodes', () => {
-	let postgres: PostgresServer;
-	let server: SshServer;
-	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+testDestination<SshServer>(
+	{
+		name: 'an SFTP server',
+		start: () => startSshd(),
+		credentialType: 'sftp',
+		credential: ({ host, port, user, privateKey }) => ({
+			...{ host, port, username: user, password: '', privateKey, passphrase: '' },
+		}),
+		parameters: ({ hostKeyFingerprint }) => ({
+			...{ storage: 'sftp', folder: 'backups/n8n', hostKeyFingerprint },
+		}),
+		stored: ({ folder }, prefix) => readdir(join(folder, 'backups/n8n', prefix)).catch(() => []),
+		mistakes: () => [
+			[{}, { hostKeyFingerprint: `SHA256:${'A'.repeat(43)}` }, /host key of 127\.0\.0\.1:\d+ is SHA256:/],
+			[{ privateKey: '', password: 'not-the-password' }, {}, /does not let .* log in/],
+			[{ privateKey: 'broken-private-key' }, {}, /private key .* can not be read/],
+			[{ port: 1 }, {}, /nothing answers/],
+		],
+	},
+	(under) => {
+		const { run, dump, upload } = under;
 
-	before(async () => {
-		[postgres, server, folder] = await Promise.all([
-			startPostgres({ version: 15 }),
-			startSshd(),
-			temporaryFolder(),
-		]);
-		await createShop(postgres, 'shop');
-	});
-
-	after(async () => {
-		await Promise.all([postgres?.stop(), server?.stop(), folder?.remove()]);
-	});
-
-	/** As n8n's own SFTP credential holds it. */
-	const credential = (change: object = {}) => ({
-		...{ host: server.host, port: server.port, username: server.user, password: '', passphrase: '' },
-		...{ privateKey: server.privateKey, ...change },
-	});
-
-	const run = async (nodes: WorkflowRun['nodes'], change: object = {}, more: Partial<WorkflowRun> = {}) =>
-		await runWorkflow({
-			allowedFolders: [folder.path],
-			credentials: { postgres: postgresCredential(postgres, 'shop'), sftp: credential(change) },
-			nodes,
-			...more,
+		test('a host key that nobody vouches for is told, one that is vouched for is not', async () => {
+			const unchecked = await run([dump, upload('hints', { hostKeyFingerprint: '' })]);
+			const [hint, ...others] = unchecked.assertSuccess().node('upload').hints;
+			assert.ok(hint?.message.includes(under.server.hostKeyFingerprint), hint?.message);
+			assert.deepEqual(others, []);
+			const checked = await run([dump, upload('hints-2')]);
+			assert.deepEqual(checked.assertSuccess().node('upload').hints, []);
 		});
 
-	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
-	const at = (prefix: string, more: object = {}) => ({
-		...{ storage: 'sftp', folder: 'backups/n8n', hostKeyFingerprint: server.hostKeyFingerprint, prefix },
-		...more,
-	});
-	const upload = (prefix: string, more: object = {}) => ({ type: 'upload', parameters: at(prefix, more) });
-	const stored = async (prefix: string) =>
-		await readdir(join(server.folder, 'backups/n8n', prefix)).catch(() => []);
-
-	test('up, listed, down, restored', async () => {
-		(await run([dump, upload('nightly')])).assertSuccess();
-		assert.equal((await stored('nightly')).length, 3);
-		const list = await run([{ type: 'upload', parameters: at('nightly', { operation: 'list' }) }]);
-		const rows = list
-			.assertSuccess()
-			.json('upload')
-			.map((each) => each.rows);
-		assert.deepEqual(rows, [2200]);
-		await sql(postgres, 'postgres', 'CREATE DATABASE again');
-		const download = {
-			...{ type: 'upload', name: 'download' },
-			parameters: at('nightly', { operation: 'download' }),
-		};
-		const restore = { type: 'restore', parameters: { targetDatabase: 'again' } };
-		(await run([download, restore])).assertSuccess();
-		assert.equal(await describeDatabase(postgres, 'again'), await describeDatabase(postgres, 'shop'));
-		assert.deepEqual(await staged(folder.path), []);
-	});
-
-	test('a host key that nobody vouches for is told, one that is vouched for is not', async () => {
-		const unchecked = await run([dump, upload('hints', { hostKeyFingerprint: '' })]);
-		const [hint, ...others] = unchecked.assertSuccess().node('upload').hints;
-		assert.ok(hint?.message.includes(server.hostKeyFingerprint), hint?.message);
-		assert.deepEqual(others, []);
-		const checked = await run([dump, upload('hints-2')]);
-		assert.deepEqual(checked.assertSuccess().node('upload').hints, []);
-	});
-
-	test('a key that was pasted as one line is understood', async () => {
-		const oneLine = server.privateKey.replaceAll('\n', ' ');
-		(await run([dump, upload('one-line')], { privateKey: oneLine })).assertSuccess();
-	});
-
-	test('a wrong host key, a wrong login, no server', async () => {
-		const wrong = `SHA256:${'A'.repeat(43)}`;
-		for (const [change, parameters, message] of [
-			[{}, { hostKeyFingerprint: wrong }, /host key of 127\.0\.0\.1:\d+ is SHA256:/],
-			[{ privateKey: '', password: 'not-the-password' }, {}, /does not let .* log in/],
-			[{ privateKey: 'not a key' }, {}, /private key .* can not be read/],
-			[{ port: 1 }, {}, /nothing answers/],
-		] as const) {
-			const { status, error } = await run([dump, upload('x', parameters)], change);
-			assert.equal(status, 'error');
-			assert.match(error!.message, message);
-			assert.ok(error!.description);
-			assert.doesNotMatch(`${error!.message} ${error!.description}`, /ECONN|undefined/);
-			assert.ok(!error!.text.includes('not-the-password'));
-			assert.deepEqual(await stored('x'), []);
-		}
-		assert.deepEqual(await staged(folder.path), []);
-	});
-
-	test('a cancelled upload leaves nothing', async () => {
-		await sql(
-			postgres,
-			'shop',
-			'CREATE TABLE noise AS SELECT n, md5(n::text) || md5((n * 7)::text) AS text FROM generate_series(1, 300000) n',
-		);
-		const stop = new AbortController();
-		const result = await run(
-			[dump, upload('cancelled')],
-			{},
-			{
-				signal: stop.signal,
-				onNodeStart: (name) => {
-					if (name === 'upload') setTimeout(() => stop.abort(), 50);
-				},
-			},
-		);
-		assert.equal(result.status, 'canceled');
-		assert.deepEqual(await stagedInTheEnd(folder.path), []);
-		assert.deepEqual(await stored('cancelled'), []);
-	});
-});
+		test('a key that was pasted as one line is understood', async () => {
+			const oneLine = under.server.privateKey.replaceAll('\n', ' ');
+			(await run([dump, upload('one-line')], { privateKey: oneLine })).assertSuccess();
+		});
+	},
+);
