@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
@@ -10,42 +10,29 @@ import type { LifeboatError } from '../../../../lib/errors';
 import { openBackup, storeBackup } from '../../../../lib/storage/backups';
 import { s3Storage } from '../../../../lib/storage/s3/s3-storage';
 import type { Storage } from '../../../../lib/storage/storage';
-import { startFaultProxy, type Exchange, type Fault, type FaultProxy } from '../../../servers/fault-proxy';
-import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../../../servers/radosgw';
+import type { Exchange, Fault } from '../../../servers/fault-proxy';
 import { stagedBackup } from '../backup-samples';
 import { code, inChunks, keysOf } from '../conformance';
+
+import { s3BehindProxy } from './behind-proxy';
 
 const size = 20 * 1024 * 1024;
 const content = randomBytes(size);
 const part = 8 * 1024 * 1024;
 
-let server: RadosgwServer;
-let proxy: FaultProxy;
-let settings: S3ServerSettings;
+const s3 = s3BehindProxy();
 /** Through the proxy. */
 let storage: Storage;
 /** Past the proxy. */
 let direct: Storage;
 
-before(async () => {
-	server = await startRadosgw();
-	proxy = await startFaultProxy(server.endpoint);
-});
-after(async () => {
-	await proxy.stop();
-	await server.stop();
-});
-beforeEach(async () => {
-	settings = await server.bucket();
-	direct = s3Storage(settings);
-	storage = s3Storage({ ...settings, endpoint: proxy.endpoint, timeout: 400, patience: 0 });
-	proxy.log.length = 0;
+beforeEach(() => {
+	direct = s3Storage(s3.settings);
+	storage = s3.storage({ timeout: 400 });
 });
 afterEach(async () => {
-	proxy.onExchange = () => undefined;
-	const { Uploads = [] } = await server.client.send(
-		new ListMultipartUploadsCommand({ Bucket: settings.bucket }),
-	);
+	const asked = { Bucket: s3.settings.bucket };
+	const { Uploads = [] } = await s3.server.client.send(new ListMultipartUploadsCommand(asked));
 	assert.deepEqual(Uploads, []);
 	await storage.close();
 	await direct.close();
@@ -54,7 +41,7 @@ afterEach(async () => {
 /** The faults one after the other, for the exchanges that fit; then none. */
 function inTurn(fits: (exchange: Exchange) => boolean, faults: Fault[]): void {
 	const left = [...faults];
-	proxy.onExchange = (exchange) => (fits(exchange) ? left.shift() : undefined);
+	s3.proxy.onExchange = (exchange) => (fits(exchange) ? left.shift() : undefined);
 }
 
 const isGet = ({ method, url }: Exchange) => method === 'GET' && !url.includes('list-type');
@@ -68,7 +55,7 @@ for (const third of [0, 1, 2, 3]) {
 		const at = Math.floor((size * third) / 3) - (third === 3 ? 1 : 0);
 		inTurn(isGet, [{ kind: 'cut-response', after: at }]);
 		assert.ok(content.equals(await buffer(await storage.get('object'))));
-		assert.equal(proxy.log.filter((line) => line.startsWith('GET')).length, 2);
+		assert.equal(s3.proxy.log.filter((line) => line.startsWith('GET')).length, 2);
 		const range = { start: 1000, end: size - 1001 };
 		inTurn(isGet, [
 			{ kind: 'cut-response', after: at >> 1 },
@@ -81,7 +68,7 @@ for (const third of [0, 1, 2, 3]) {
 test('a download that is cut again and again fails, it never ends early', async () => {
 	await direct.put('object', inChunks(content));
 	let first = true;
-	proxy.onExchange = (exchange) => {
+	s3.proxy.onExchange = (exchange) => {
 		if (!isGet(exchange)) return undefined;
 		const after = first ? 5_000_000 : 0;
 		first = false;
@@ -127,7 +114,8 @@ for (const third of [0, 1, 2]) {
 }
 
 test('an upload that is cut again and again fails and leaves nothing', async () => {
-	proxy.onExchange = (exchange) => (isPart(exchange) ? { kind: 'cut-request', after: 1_000_000 } : undefined);
+	s3.proxy.onExchange = (exchange) =>
+		isPart(exchange) ? { kind: 'cut-request', after: 1_000_000 } : undefined;
 	const source = inChunks(content);
 	await assert.rejects(storage.put('object', source), code('CONNECTION_FAILED'));
 	assert.ok(source.destroyed);
@@ -179,7 +167,7 @@ for (const status of [500, 503]) {
 }
 
 test('a service that goes on answering 503 fails the run, and nothing is left', async () => {
-	proxy.onExchange = (exchange) => (isPart(exchange) ? { kind: 'answer', status: 503 } : undefined);
+	s3.proxy.onExchange = (exchange) => (isPart(exchange) ? { kind: 'answer', status: 503 } : undefined);
 	await assert.rejects(storage.put('object', inChunks(content)), (error: LifeboatError) => {
 		assert.match(error.message, /the service answered 503/);
 		return code('STORAGE_FAILED')(error);
@@ -188,12 +176,12 @@ test('a service that goes on answering 503 fails the run, and nothing is left', 
 });
 
 test('an outage in the middle of a transfer is bridged', async () => {
-	const patient = s3Storage({ ...settings, endpoint: proxy.endpoint, patience: 20_000 });
+	const patient = s3.storage({ timeout: 60_000, patience: 20_000 });
 	/** The first exchange goes as told, then nobody is there for a while. */
 	const away = (fits: (exchange: Exchange) => boolean, first: Fault) => {
 		const until = Date.now() + 3000;
 		const faults = [first];
-		proxy.onExchange = (exchange) => {
+		s3.proxy.onExchange = (exchange) => {
 			if (!fits(exchange) || Date.now() > until) return undefined;
 			return faults.shift() ?? { kind: 'cut-request', after: 0 };
 		};
@@ -207,8 +195,8 @@ test('an outage in the middle of a transfer is bridged', async () => {
 
 test('what may not be done is not tried again', async () => {
 	const body = '<Error><Code>AccessDenied</Code><Message>no</Message></Error>';
-	proxy.onExchange = (exchange) => (isPut(exchange) ? { kind: 'answer', status: 403, body } : undefined);
+	s3.proxy.onExchange = (exchange) => (isPut(exchange) ? { kind: 'answer', status: 403, body } : undefined);
 	const put = storage.put('object', inChunks(content.subarray(0, 10)), { ifExists: 'replace' });
 	await assert.rejects(put, code('ACCESS_DENIED'));
-	assert.deepEqual(proxy.log, [`PUT /${settings.bucket}/object?x-id=PutObject`]);
+	assert.deepEqual(s3.proxy.log, [`PUT /${s3.settings.bucket}/object?x-id=PutObject`]);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 
 import {
 	GetObjectLegalHoldCommand,
@@ -14,40 +14,30 @@ import {
 import { storeBackup, writePin } from '../../../../lib/storage/backups';
 import { s3Storage, type S3Settings } from '../../../../lib/storage/s3/s3-storage';
 import type { Storage } from '../../../../lib/storage/storage';
-import { startFaultProxy, type Exchange, type Fault, type FaultProxy } from '../../../servers/fault-proxy';
-import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../../../servers/radosgw';
+import type { Exchange, Fault } from '../../../servers/fault-proxy';
 import { stagedBackup } from '../backup-samples';
 import { code, inChunks } from '../conformance';
+
+import { s3BehindProxy } from './behind-proxy';
 
 const key = 'nightly/shop.tar';
 
 describe('what is asked of S3 for each object', () => {
-	let server: RadosgwServer;
-	let proxy: FaultProxy;
-	let settings: S3ServerSettings;
+	const s3 = s3BehindProxy();
 	let exchanges: Exchange[];
 	let fault: (exchange: Exchange) => Fault | undefined;
 
-	before(async () => {
-		server = await startRadosgw();
-		proxy = await startFaultProxy(server.endpoint);
-	});
-	after(async () => {
-		await proxy.stop();
-		await server.stop();
-	});
-	beforeEach(async () => {
-		settings = await server.bucket();
+	beforeEach(() => {
 		exchanges = [];
 		fault = () => undefined;
-		proxy.onExchange = (exchange) => {
+		s3.proxy.onExchange = (exchange) => {
 			exchanges.push(exchange);
 			return fault(exchange);
 		};
 	});
 
 	const withStorage = async (more: Partial<S3Settings>, run: (storage: Storage) => Promise<void>) => {
-		const storage = s3Storage({ ...settings, endpoint: proxy.endpoint, timeout: 2000, patience: 0, ...more });
+		const storage = s3.storage(more);
 		try {
 			await run(storage);
 		} finally {
@@ -60,7 +50,7 @@ describe('what is asked of S3 for each object', () => {
 			.filter(({ method }) => ['PUT', 'POST'].includes(method))
 			.filter((exchange) => exchange.headers[name] !== undefined)
 			.map(({ method, url, headers: all }) => {
-				const path = decodeURIComponent(url.split('?')[0]!).slice(settings.bucket.length + 2);
+				const path = decodeURIComponent(url.split('?')[0]!).slice(s3.settings.bucket.length + 2);
 				return `${method} ${path.replace(/upload-.*/, 'upload')} ${all[name] as string}`;
 			});
 
@@ -69,8 +59,8 @@ describe('what is asked of S3 for each object', () => {
 			await storeBackup(storage, await stagedBackup(), { key });
 			await storage.put('large', inChunks(randomBytes(9_000_000)));
 			for (const each of [key, `${key}.manifest.json`, `${key}.sha256`, 'large']) {
-				const asked = { Bucket: settings.bucket, Key: each };
-				const { TagSet } = await server.client.send(new GetObjectTaggingCommand(asked));
+				const asked = { Bucket: s3.settings.bucket, Key: each };
+				const { TagSet } = await s3.server.client.send(new GetObjectTaggingCommand(asked));
 				const tags = TagSet!.map(({ Key, Value }) => `${Key}=${Value}`);
 				assert.deepEqual(tags.toSorted(), ['team=ops & co', 'tier=1']);
 			}
@@ -78,21 +68,21 @@ describe('what is asked of S3 for each object', () => {
 	});
 
 	test('object lock and legal hold keep backup, checksum and manifest, not a pin', async () => {
-		settings = await server.bucket(undefined, { objectLock: true });
+		s3.settings = await s3.server.bucket(undefined, { objectLock: true });
 		const until = new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000);
 		await withStorage({ objectLock: { mode: 'GOVERNANCE', until }, legalHold: true }, async (storage) => {
 			const { manifest } = await storeBackup(storage, await stagedBackup(), { key });
 			await storage.put('large', inChunks(randomBytes(9_000_000)));
 			await writePin(storage, key, { backupId: manifest.id, pinnedAt: '2026-11-21T03:00:00Z' });
 			for (const each of [key, `${key}.manifest.json`, `${key}.sha256`, 'large']) {
-				const asked = { Bucket: settings.bucket, Key: each };
-				const { Retention } = await server.client.send(new GetObjectRetentionCommand(asked));
+				const asked = { Bucket: s3.settings.bucket, Key: each };
+				const { Retention } = await s3.server.client.send(new GetObjectRetentionCommand(asked));
 				assert.deepEqual([Retention?.Mode, +Retention!.RetainUntilDate!], ['GOVERNANCE', +until], each);
-				const { LegalHold } = await server.client.send(new GetObjectLegalHoldCommand(asked));
+				const { LegalHold } = await s3.server.client.send(new GetObjectLegalHoldCommand(asked));
 				assert.equal(LegalHold?.Status, 'ON');
 			}
-			const pin = { Bucket: settings.bucket, Key: `${key}.pin.json` };
-			assert.equal((await server.client.send(new HeadObjectCommand(pin))).ObjectLockMode, undefined);
+			const pin = { Bucket: s3.settings.bucket, Key: `${key}.pin.json` };
+			assert.equal((await s3.server.client.send(new HeadObjectCommand(pin))).ObjectLockMode, undefined);
 		});
 	});
 
@@ -107,8 +97,8 @@ describe('what is asked of S3 for each object', () => {
 	});
 
 	test('versions of the same content are told apart', async () => {
-		const versioned = { Bucket: settings.bucket, VersioningConfiguration: { Status: 'Enabled' as const } };
-		await server.client.send(new PutBucketVersioningCommand(versioned));
+		const versioned = { Bucket: s3.settings.bucket, VersioningConfiguration: { Status: 'Enabled' as const } };
+		await s3.server.client.send(new PutBucketVersioningCommand(versioned));
 		await withStorage({}, async (storage) => {
 			for (const content of [randomBytes(100), randomBytes(9_000_000)]) {
 				const put = () => storage.put('same', inChunks(content), { ifExists: 'replace' });
@@ -166,7 +156,7 @@ describe('what is asked of S3 for each object', () => {
 			assert.equal(read.status, 200, await read.clone().text());
 			assert.ok(content.equals(Buffer.from(await read.arrayBuffer())));
 			assert.equal((await fetch(link.replace('100%25', '101%25'))).status, 403);
-			assert.ok(!link.includes(settings.secretAccessKey));
+			assert.ok(!link.includes(s3.settings.secretAccessKey));
 			await new Promise((resolve) => setTimeout(resolve, 3100));
 			assert.equal((await fetch(link)).status, 403);
 			await assert.rejects(storage.link!(odd, 8 * 24 * 3600), code('INVALID_OPTION'));
@@ -198,7 +188,7 @@ describe('what is asked of S3 for each object', () => {
 			exchanges.length = 0;
 			assert.deepEqual(await ask(), { state: 'requested', withinHours: 48 });
 			const [, asked] = exchanges;
-			assert.equal(`${asked!.method} ${asked!.url}`, `POST /${settings.bucket}/${key}?restore=`);
+			assert.equal(`${asked!.method} ${asked!.url}`, `POST /${s3.settings.bucket}/${key}?restore=`);
 			const days =
 				'<?xml version="1.0" encoding="UTF-8"?><RestoreRequest xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Days>3</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>';
 			const sha256 = createHash('sha256').update(days).digest('hex');

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
@@ -18,14 +18,13 @@ import {
 
 import type { LifeboatError } from '../../../../lib/errors';
 import { storeBackup } from '../../../../lib/storage/backups';
-import { s3Storage } from '../../../../lib/storage/s3/s3-storage';
 import { recordPrefix } from '../../../../lib/storage/s3/session';
 import type { Storage } from '../../../../lib/storage/storage';
-import { startFaultProxy, type Exchange, type FaultProxy } from '../../../servers/fault-proxy';
-import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../../../servers/radosgw';
+import type { Exchange } from '../../../servers/fault-proxy';
 import { stagedBackup } from '../backup-samples';
 import { code, inChunks, keysOf } from '../conformance';
 
+import { s3BehindProxy } from './behind-proxy';
 import { unfinishedIn } from './leftovers';
 
 const MiB = 1024 * 1024;
@@ -33,49 +32,34 @@ const MiB = 1024 * 1024;
 const content = randomBytes(65 * MiB);
 const key = 'nightly/shop.tar';
 
-let server: RadosgwServer;
-let proxy: FaultProxy;
-let settings: S3ServerSettings;
+const s3 = s3BehindProxy();
 /** Through the proxy. */
 let storage: Storage;
 
-before(async () => {
-	server = await startRadosgw();
-	proxy = await startFaultProxy(server.endpoint);
+beforeEach(() => {
+	storage = s3.storage();
 });
-after(async () => {
-	await proxy.stop();
-	await server.stop();
-});
-beforeEach(async () => {
-	settings = await server.bucket();
-	storage = s3Storage({ ...settings, endpoint: proxy.endpoint, timeout: 2000, patience: 0 });
-	proxy.log.length = 0;
-});
-afterEach(async () => {
-	proxy.onExchange = () => undefined;
-	await storage.close();
-});
+afterEach(() => storage.close());
 
 const partNumber = ({ url }: Exchange) => Number(/partNumber=(\d+)/.exec(url)?.[1] ?? 0);
 const sentParts = () =>
-	proxy.log.flatMap((line) => (line.startsWith('PUT') ? (/partNumber=(\d+)/.exec(line)?.[1] ?? []) : []));
+	s3.proxy.log.flatMap((line) => (line.startsWith('PUT') ? (/partNumber=(\d+)/.exec(line)?.[1] ?? []) : []));
 const put = (bytes = content, sha256 = createHash('sha256').update(bytes).digest('hex')) =>
 	storage.put(key, inChunks(bytes), { size: bytes.length, resumable: { sha256 } });
-const leftovers = () => unfinishedIn(server.client, settings.bucket);
+const leftovers = () => unfinishedIn(s3.server.client, s3.settings.bucket);
 const stored = async () => await buffer(await storage.get(key));
 
 /** From a part on, none gets through. */
 async function breakAt(part: number): Promise<void> {
-	proxy.onExchange = (exchange) =>
+	s3.proxy.onExchange = (exchange) =>
 		partNumber(exchange) >= part ? { kind: 'answer', status: 503 } : undefined;
 	await assert.rejects(put(), (error: LifeboatError) => {
 		assert.match(error.message, /What was sent so far is kept/);
 		assert.match(error.hint!, /goes on where it stopped/);
 		return code('STORAGE_FAILED')(error);
 	});
-	proxy.onExchange = () => undefined;
-	proxy.log.length = 0;
+	s3.proxy.onExchange = () => undefined;
+	s3.proxy.log.length = 0;
 }
 
 for (const part of [1, 4, 11]) {
@@ -99,10 +83,12 @@ for (const part of [1, 4, 11]) {
 
 test('a part that holds other bytes is sent again', async () => {
 	await breakAt(4);
-	const { Uploads } = await server.client.send(new ListMultipartUploadsCommand({ Bucket: settings.bucket }));
-	const upload = { Bucket: settings.bucket, Key: key, UploadId: Uploads![0]!.UploadId };
+	const { Uploads } = await s3.server.client.send(
+		new ListMultipartUploadsCommand({ Bucket: s3.settings.bucket }),
+	);
+	const upload = { Bucket: s3.settings.bucket, Key: key, UploadId: Uploads![0]!.UploadId };
 	const other = { ...upload, PartNumber: 2, Body: Buffer.alloc(6 * MiB) };
-	await server.client.send(new UploadPartCommand(other));
+	await s3.server.client.send(new UploadPartCommand(other));
 	await put();
 	assert.deepEqual(
 		sentParts()
@@ -130,9 +116,11 @@ test('other bytes, or the same ones elsewhere, start anew', async () => {
 test('an upload that somebody removed meanwhile starts anew', async () => {
 	await breakAt(6);
 	const { AbortMultipartUploadCommand } = await import('@aws-sdk/client-s3');
-	const { Uploads } = await server.client.send(new ListMultipartUploadsCommand({ Bucket: settings.bucket }));
-	const upload = { Bucket: settings.bucket, Key: key, UploadId: Uploads![0]!.UploadId };
-	await server.client.send(new AbortMultipartUploadCommand(upload));
+	const { Uploads } = await s3.server.client.send(
+		new ListMultipartUploadsCommand({ Bucket: s3.settings.bucket }),
+	);
+	const upload = { Bucket: s3.settings.bucket, Key: key, UploadId: Uploads![0]!.UploadId };
+	await s3.server.client.send(new AbortMultipartUploadCommand(upload));
 	await put();
 	assert.equal(sentParts().length, 11);
 	assert.deepEqual(await leftovers(), []);
@@ -140,7 +128,7 @@ test('an upload that somebody removed meanwhile starts anew', async () => {
 
 test('what is cancelled, forbidden or has no fixed bytes leaves nothing', async () => {
 	const abort = new AbortController();
-	proxy.onExchange = (exchange) => {
+	s3.proxy.onExchange = (exchange) => {
 		if (partNumber(exchange) === 3) abort.abort();
 		return undefined;
 	};
@@ -150,11 +138,12 @@ test('what is cancelled, forbidden or has no fixed bytes leaves nothing', async 
 	});
 	assert.deepEqual(await leftovers(), []);
 	const body = '<Error><Code>AccessDenied</Code></Error>';
-	proxy.onExchange = (exchange) =>
+	s3.proxy.onExchange = (exchange) =>
 		partNumber(exchange) === 3 ? { kind: 'answer', status: 403, body } : undefined;
 	await assert.rejects(put(), code('ACCESS_DENIED'));
 	assert.deepEqual(await leftovers(), []);
-	proxy.onExchange = (exchange) => (partNumber(exchange) === 3 ? { kind: 'answer', status: 503 } : undefined);
+	s3.proxy.onExchange = (exchange) =>
+		partNumber(exchange) === 3 ? { kind: 'answer', status: 503 } : undefined;
 	await assert.rejects(storage.put(key, inChunks(content)), code('STORAGE_FAILED'));
 	assert.deepEqual(await leftovers(), []);
 });
@@ -182,27 +171,27 @@ test('an upload of another run that is under way is not touched', async () => {
 
 test('a run that was killed is taken up by the next one', async () => {
 	const bytes = Buffer.alloc(65 * MiB, 'lifeboat');
-	const argument = JSON.stringify([{ ...settings, endpoint: proxy.endpoint }, key, bytes.length]);
-	proxy.onExchange = (exchange) =>
+	const argument = JSON.stringify([{ ...s3.settings, endpoint: s3.proxy.endpoint }, key, bytes.length]);
+	s3.proxy.onExchange = (exchange) =>
 		partNumber(exchange) > 5 ? { kind: 'cut-request', after: 100 } : undefined;
 	const child = spawn(process.execPath, ['--import', 'tsx', join(__dirname, 'resume-child.ts'), argument], {
 		stdio: ['ignore', 'ignore', 'inherit'],
 	});
 	const ended = once(child, 'exit');
 	const partsThere = async () => {
-		const { Uploads = [] } = await server.client.send(
-			new ListMultipartUploadsCommand({ Bucket: settings.bucket }),
+		const { Uploads = [] } = await s3.server.client.send(
+			new ListMultipartUploadsCommand({ Bucket: s3.settings.bucket }),
 		);
 		if (!Uploads[0]) return 0;
-		const upload = { Bucket: settings.bucket, Key: key, UploadId: Uploads[0].UploadId };
-		return (await server.client.send(new ListPartsCommand(upload))).Parts?.length ?? 0;
+		const upload = { Bucket: s3.settings.bucket, Key: key, UploadId: Uploads[0].UploadId };
+		return (await s3.server.client.send(new ListPartsCommand(upload))).Parts?.length ?? 0;
 	};
 	for (const deadline = Date.now() + 30_000; (await partsThere()) < 5; await sleep(50))
 		assert.ok(Date.now() < deadline && child.exitCode === null);
 	child.kill('SIGKILL');
 	await ended;
-	proxy.onExchange = () => undefined;
-	proxy.log.length = 0;
+	s3.proxy.onExchange = () => undefined;
+	s3.proxy.log.length = 0;
 	await put(bytes);
 	assert.equal(sentParts().length, 6);
 	assert.ok(bytes.equals(await stored()));
@@ -211,10 +200,11 @@ test('a run that was killed is taken up by the next one', async () => {
 
 test('a backup goes on where it stopped, and is proven whole', async () => {
 	const backup = await stagedBackup(content);
-	proxy.onExchange = (exchange) => (partNumber(exchange) >= 7 ? { kind: 'answer', status: 500 } : undefined);
+	s3.proxy.onExchange = (exchange) =>
+		partNumber(exchange) >= 7 ? { kind: 'answer', status: 500 } : undefined;
 	await assert.rejects(storeBackup(storage, backup, { key }), code('STORAGE_FAILED'));
-	proxy.onExchange = () => undefined;
-	proxy.log.length = 0;
+	s3.proxy.onExchange = () => undefined;
+	s3.proxy.log.length = 0;
 	const { proof } = await storeBackup(storage, backup, { key });
 	assert.equal(sentParts().length, 5);
 	assert.deepEqual([proof.method, proof.sha256], ['read-back', backup.manifest.stored.sha256]);
@@ -225,12 +215,12 @@ test('the service can prove what it received, instead of reading it back', async
 	const { proof } = await storeBackup(storage, backup, { key, proof: 'service-checksum' });
 	const { size, sha256 } = backup.manifest.stored;
 	assert.deepEqual(proof, { size, sha256, method: 'service-checksum', checksum: 'MD5 of each part' });
-	assert.ok(!proxy.log.includes(`GET /${settings.bucket}/${key}?x-id=GetObject`), String(proxy.log));
+	assert.ok(!s3.proxy.log.includes(`GET /${s3.settings.bucket}/${key}?x-id=GetObject`), String(s3.proxy.log));
 	const small = await stagedBackup();
 	const whole = await storeBackup(storage, small, { key: 'small', proof: 'service-checksum' });
 	assert.equal(whole.proof.checksum, 'MD5');
 	// An answer that isn't the checksum of what was sent proves nothing.
-	proxy.onExchange = ({ method, url, headers }) =>
+	s3.proxy.onExchange = ({ method, url, headers }) =>
 		method === 'PUT' && url.includes('/other') && headers['content-md5'] !== undefined
 			? { kind: 'flip-request', at: 50 }
 			: undefined;
@@ -240,10 +230,10 @@ test('the service can prove what it received, instead of reading it back', async
 });
 
 test('unfinished uploads of other programs are left alone', async () => {
-	const foreign = { Bucket: settings.bucket, Key: 'nightly/of somebody else' };
-	await server.client.send(new CreateMultipartUploadCommand(foreign));
-	await server.client.send(
-		new PutObjectCommand({ Bucket: settings.bucket, Key: 'nightly/.lifeboat-0.claim-x', Body: '' }),
+	const foreign = { Bucket: s3.settings.bucket, Key: 'nightly/of somebody else' };
+	await s3.server.client.send(new CreateMultipartUploadCommand(foreign));
+	await s3.server.client.send(
+		new PutObjectCommand({ Bucket: s3.settings.bucket, Key: 'nightly/.lifeboat-0.claim-x', Body: '' }),
 	);
 	await breakAt(2);
 	const found: Array<[string, boolean]> = [];
