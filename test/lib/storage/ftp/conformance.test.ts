@@ -8,7 +8,7 @@ import { storageConformance } from '../conformance';
 import { crashWhileStoring } from '../crash';
 
 for (const [name, security, speaks, settings, many] of [
-	['explicit TLS', 'explicit', 'explicit-tls', [], 2500],
+	['explicit TLS', 'explicit', 'explicit-tls', [], 1100],
 	// As on servers whose rename doesn't replace.
 	['no TLS, no overwriting', 'none', 'plain', ['AllowOverwrite off'], 50],
 ] as const) {

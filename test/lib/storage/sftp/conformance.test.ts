@@ -30,7 +30,7 @@ async function proftpd(): Promise<Server> {
 }
 
 for (const [name, start, many] of [
-	['OpenSSH', () => openSsh(), 2500],
+	['OpenSSH', () => openSsh(), 1100],
 	// What servers have that don't know the extensions.
 	['OpenSSH without extensions', () => openSsh('-P posix-rename,hardlink,fsync,statvfs,limits'), 50],
 	['ProFTPD', proftpd, 50],

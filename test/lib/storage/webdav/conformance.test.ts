@@ -9,7 +9,7 @@ import { storageConformance } from '../conformance';
 import { crashBeforeRename } from './crash';
 
 for (const [name, start, limits] of [
-	['Apache', startApache, {}],
+	['Apache', startApache, { many: 1100 }],
 	['nginx', startNginx, { many: 1100, refuses: (key: string) => key.startsWith('.') }],
 ] as const) {
 	let server: WebDavServer;

@@ -212,16 +212,16 @@ for (const [name, start] of [
 				await storage.delete('MOVE/object');
 				assert.deepEqual(await keysOf(direct, ''), ['MKCOL/object', 'PROPFIND/object']);
 			});
-
-			test(`a server that goes on answering ${status} fails the run, and nothing is left`, async () => {
-				proxy.onExchange = (exchange) => (is('MOVE')(exchange) ? { kind: 'answer', status } : undefined);
-				await assert.rejects(storage.put('object', inChunks(content)), (error: LifeboatError) => {
-					assert.match(error.message, new RegExp(`the server answered ${status}`));
-					return code('STORAGE_FAILED')(error);
-				});
-				assert.deepEqual(await keysOf(direct, ''), []);
-			});
 		}
+
+		test('a server that goes on answering 503 fails the run, and nothing is left', async () => {
+			proxy.onExchange = (exchange) => (is('MOVE')(exchange) ? { kind: 'answer', status: 503 } : undefined);
+			await assert.rejects(storage.put('object', inChunks(content)), (error: LifeboatError) => {
+				assert.match(error.message, /the server answered 503/);
+				return code('STORAGE_FAILED')(error);
+			});
+			assert.deepEqual(await keysOf(direct, ''), []);
+		});
 
 		test('what may not be done is said, and not tried again', async () => {
 			for (const [status, expected] of [
