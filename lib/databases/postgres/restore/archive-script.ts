@@ -14,6 +14,8 @@ import type {
 } from '../archive/types';
 import { quoteIdentifier, quoteLiteral } from '../identifiers';
 
+import { EarlyBuilds } from './early-builds';
+
 /** As much of a large object as pg_restore writes at a time. */
 const LARGE_OBJECT_PIECE = 16_384;
 
@@ -97,16 +99,18 @@ export class ArchiveSource {
 	 * The text. The archive is read to its end with the last part: only there is it certain that it was whole.
 	 *
 	 * @param loaded dumpIds of tables whose rows were loaded otherwise, by a reader that came to the end of the archive.
+	 * @param built dumpIds of entries whose statements were run otherwise.
 	 * @throws LifeboatError `ARCHIVE_DAMAGED`, or `INVALID_OPTION` where the selection asks for another order than the archive's.
 	 */
 	async *script(
 		part: ScriptPart = 'all',
 		loaded: ReadonlySet<number> = new Set(),
+		built: ReadonlySet<number> = new Set(),
 	): AsyncGenerator<Buffer, void, undefined> {
-		const { toc } = this;
-		const bytes = (text: string) => Buffer.from(text, toc.textEncoding === 'utf8' ? 'utf8' : 'latin1');
+		const bytes = (text: string) => this.bytes(text);
 		if (part !== 'behind') yield bytes(this.head());
 		for (const { entry, schema, data } of this.partOf(part)) {
+			if (built.has(entry.dumpId)) continue;
 			if (this.isCommented) yield bytes(commentOf(entry));
 			if (hasStatements({ entry, schema, data })) {
 				yield bytes(
@@ -123,6 +127,24 @@ export class ArchiveSource {
 			({ entry, data }) => data && entry.hasData && !loaded.has(entry.dumpId),
 		);
 		if (loaded.size === 0 || others) await this.blocks.finish();
+	}
+
+	/**
+	 * The statements of an entry by themselves, to be run before its turn.
+	 *
+	 * @returns undefined where the script would have to set something before them.
+	 */
+	statementsOf(entry: TocEntry): Buffer | undefined {
+		return this.place.suits(entry) ? this.bytes(entry.defn ?? '') : undefined;
+	}
+
+	/** What has to be restored behind the part before the first rows. */
+	earlyBuilds(): EarlyBuilds {
+		return new EarlyBuilds(this.toc, this.partOf('behind'));
+	}
+
+	private bytes(text: string): Buffer {
+		return Buffer.from(text, this.toc.textEncoding === 'utf8' ? 'utf8' : 'latin1');
 	}
 
 	/** All that the script sets before anything else. */
@@ -222,6 +244,12 @@ class Placement {
 	private schema: string | undefined;
 
 	constructor(private readonly setsSchema: boolean) {}
+
+	/** Whether an index or a key goes where the last entry went, and so needs no setting. */
+	suits({ namespace, tablespace }: TocEntry): boolean {
+		const isInSchema = !this.setsSchema || !namespace || namespace === this.schema;
+		return isInSchema && (tablespace ?? '') === this.tablespace;
+	}
 
 	before(entry: TocEntry): string {
 		const statements: string[] = [];

@@ -21,6 +21,10 @@ export interface LoadTables {
 	loaded: LoadedRows;
 	/** Turns what the server refused into an error to throw. */
 	failureOf: (error: unknown, statement: { sql: Buffer }) => unknown;
+	/** Told of each table whose rows are in, and committed. */
+	onLoaded: (entry: TocEntry) => Promise<void>;
+	/** Told when one connection less is needed than before. */
+	onFree: () => void;
 	context: EngineContext;
 }
 
@@ -46,7 +50,13 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 	const stop = new AbortController();
 	let size = 0;
 	const count = Math.min(job.connections.limit, tables.length);
+	job.connections.reserved += count;
 	const workers = Array.from({ length: count }, async () => {
+		let isReserved = true;
+		const free = () => {
+			if (isReserved) job.connections.reserved -= 1;
+			isReserved = false;
+		};
 		const source = await job.open();
 		source.on('error', () => undefined);
 		const end = () => source.destroy();
@@ -63,11 +73,16 @@ export async function loadTables(tables: readonly TocEntry[], job: LoadTables): 
 					isLast = waiting.size === 0;
 					const encoding = archive.toc.textEncoding === 'utf8' ? 'utf8' : 'latin1';
 					await job.connections.use(async (client) => loadTable(client, block, encoding, created, job));
+					await job.onLoaded(block.entry);
 				} else await block.skip();
-				if (waiting.size === 0 && !isLast) break;
+				if (waiting.size > 0) continue;
+				free();
+				job.onFree();
+				if (!isLast) break;
 			}
 			size = Math.max(size, archive.position);
 		} finally {
+			free();
 			for (const signal of signals) signal.removeEventListener('abort', end);
 			source.destroy();
 			await archive.close().catch(() => undefined);

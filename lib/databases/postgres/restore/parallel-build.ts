@@ -19,6 +19,11 @@ export class Connections {
 
 	private readonly all = new Set<Client>();
 
+	private isClosed = false;
+
+	/** How many are in use, or will be, by others than those who build. */
+	reserved = 0;
+
 	/** Statements that change the session, in the order in which the script has them. */
 	private readonly settings: Buffer[] = [];
 
@@ -34,9 +39,14 @@ export class Connections {
 		this.settings.push(setting);
 	}
 
+	/** @throws whatever `work` throws; always once they are closed. */
 	async use<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
 		const session = this.idle.pop() ?? { client: await this.open(), applied: 0 };
 		const { client } = session;
+		if (this.isClosed) {
+			dropConnection(client);
+			throw new Error('The connections of the restore are closed');
+		}
 		this.all.add(client);
 		if (session.applied < this.settings.length) {
 			await this.apply(client, this.settings.slice(session.applied));
@@ -49,6 +59,7 @@ export class Connections {
 
 	/** Ends them. What still runs on one is cancelled. */
 	async close(): Promise<void> {
+		this.isClosed = true;
 		const idle = new Set(this.idle.map(({ client }) => client));
 		for (const client of this.all) {
 			if (idle.has(client)) await client.end().catch(() => undefined);
@@ -82,8 +93,9 @@ export class ParallelBuild {
 
 	private current: BuildStatement['kind'] | undefined;
 
-	/** Takes a statement; all since the last `drain` must be of one kind. */
+	/** Takes a statement; all since the last `drain` must be of one kind. @throws what the first that failed threw. */
 	add(statement: SqlStatement, build: BuildStatement): void {
+		if (this.failure) throw this.failure.error;
 		this.current = build.kind;
 		this.queue.push({ statement, build });
 		this.start();
@@ -95,6 +107,7 @@ export class ParallelBuild {
 
 	/** Waits until everything is built. @returns what was postponed. @throws what the first that failed threw. */
 	async drain(): Promise<SqlStatement[]> {
+		this.start();
 		while (this.running.size > 0) await Promise.race(this.running.values());
 		if (this.failure) throw this.failure.error;
 		const { later } = this;
@@ -103,8 +116,10 @@ export class ParallelBuild {
 		return later;
 	}
 
-	private start(): void {
-		while (!this.failure && this.running.size < this.connections.limit) {
+	/** Goes on, with the connections that have become free. */
+	start(): void {
+		const { connections } = this;
+		while (!this.failure && this.running.size + connections.reserved < connections.limit) {
 			const free = this.queue.filter((task) => this.isFree(task));
 			const task = free.reduce<Task | undefined>(
 				(best, each) => (best && this.weightOf(best) >= this.weightOf(each) ? best : each),

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import type { Client } from 'pg';
 
 import type { EngineContext } from '../../engine';
@@ -12,7 +14,7 @@ import { mergeCopy } from './merge-copy';
 import type { PartialRestore } from './partial';
 import type { LoadedRows } from './row-counts';
 import { RestoreRules, summarize, type RuleOptions } from './rules';
-import type { SqlLexer, SqlStatement } from './sql-lexer';
+import { SqlLexer, type SqlStatement } from './sql-lexer';
 import { nameAt, tokensOf } from './statement';
 import { BatchError, copyRaw, rowsOf, runRaw } from './wire';
 
@@ -190,6 +192,35 @@ export class ScriptRunner {
 		return true;
 	}
 
+	/**
+	 * Takes what builds an index or a key of a table whose rows are in, while those of other tables are being loaded.
+	 *
+	 * @returns whether it was taken; else it has to be run in its turn.
+	 */
+	async buildEarly(text: Buffer): Promise<boolean> {
+		const { builds } = this;
+		if (!builds || this.options.partial) return false;
+		const lexer = new SqlLexer(Readable.from([text]));
+		this.adopt(lexer);
+		const statement = await lexer.next();
+		if (statement?.kind !== 'statement' || (await lexer.next())) return false;
+		const decision = this.rules.decide(statement);
+		if (decision.action !== 'run') return false;
+		const decided = { ...statement, sql: decision.sql };
+		const build = buildStatement(decided);
+		if (build?.kind !== 'index') return false;
+		builds.add(decided, build);
+		return true;
+	}
+
+	/** To be told when a connection has become free: what was taken early goes on. */
+	goOnBuilding(): void {
+		if (this.builds?.kind === undefined) return;
+		this.step = 'building indexes and constraints';
+		this.report();
+		this.builds.start();
+	}
+
 	private async finishBuilds(): Promise<void> {
 		if (!this.builds) return;
 		const postponed = await this.builds.drain();
@@ -274,10 +305,15 @@ export class ScriptRunner {
 		await this.flush();
 		await this.settle();
 		await run();
+		this.adopt(this.lexer);
+	}
+
+	/** Tells a lexer the session's settings. */
+	private adopt(lexer: SqlLexer): void {
 		const conforming = this.parameters.get('standard_conforming_strings');
-		if (conforming !== undefined) this.lexer.standardConformingStrings = conforming === 'on';
+		if (conforming !== undefined) lexer.standardConformingStrings = conforming === 'on';
 		const encoding = this.parameters.get('client_encoding');
-		if (encoding !== undefined) this.lexer.encoding = encoding;
+		if (encoding !== undefined) lexer.encoding = encoding;
 	}
 
 	private async runBatch(batch: readonly SqlStatement[]): Promise<void> {

@@ -256,10 +256,10 @@ function connectionsFor(
 async function runArchive(
 	runner: ScriptRunner,
 	source: ArchiveSource,
-	job: Omit<LoadTables, 'selected' | 'failureOf' | 'connections'> & { connections: Connections | undefined },
+	job: Pick<LoadTables, 'open' | 'loaded' | 'context'> & { connections: Connections | undefined },
 ): Promise<ScriptResult & { bytes?: number }> {
-	const part = (name: ScriptPart, loadedOtherwise?: ReadonlySet<number>) => ({
-		lexer: new SqlLexer(source.script(name, loadedOtherwise)),
+	const part = (name: ScriptPart, ...done: ReadonlySet<number>[]) => ({
+		lexer: new SqlLexer(source.script(name, ...done)),
 		takeRows: () => source.takeRows(),
 		hasLines: false,
 	});
@@ -268,14 +268,23 @@ async function runArchive(
 	if (!connections || tables.length < 2) return await runner.run(part('all'));
 	await runner.run(part('before rows'));
 	await runner.commit();
+	const early = source.earlyBuilds();
+	const built = new Set<number>();
 	const bytes = await loadTables(tables, {
 		...job,
 		connections,
 		selected: source.selected,
 		failureOf: (error, statement) => runner.failureOf(error, statement),
+		onLoaded: async (table) => {
+			for (const entry of early.loaded(table)) {
+				const text = source.statementsOf(entry);
+				if (text && (await runner.buildEarly(text))) built.add(entry.dumpId);
+			}
+		},
+		onFree: () => runner.goOnBuilding(),
 	});
 	await runner.begin();
-	const result = await runner.run(part('behind', new Set(tables.map(({ dumpId }) => dumpId))));
+	const result = await runner.run(part('behind', new Set(tables.map(({ dumpId }) => dumpId)), built));
 	return { ...result, bytes: Math.max(bytes, source.position) };
 }
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 
 import { archiveScript } from '../../../../../lib/databases/postgres/restore/archive-script';
 import { buildStatement } from '../../../../../lib/databases/postgres/restore/build-statement';
+import { restorePostgres } from '../../../../../lib/databases/postgres/restore/restore';
 import { readArchive } from '../../../../../lib/databases/postgres/archive/reader';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 
@@ -112,6 +114,62 @@ describe('over several connections', () => {
 		await restore(server, 'slow_copy_2', dump, { target });
 		const oneByOne = performance.now() - start - together;
 		assert.ok(oneByOne - together > 500, `${Math.round(together)} ms against ${Math.round(oneByOne)} ms`);
+	});
+
+	test('keys and indexes are built while rows of other tables are still to come', async () => {
+		await createDatabase(server, 'two');
+		await psql(
+			server,
+			'two',
+			`CREATE FUNCTION public.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
+			CREATE TABLE a (i int PRIMARY KEY, t text); CREATE INDEX a_t ON a (t); CREATE INDEX a_twice ON a (public.twice(i));
+			CREATE TABLE b (i int PRIMARY KEY, t text);
+			INSERT INTO a SELECT n, md5(n::text) FROM generate_series(1, 1000) n; INSERT INTO b SELECT * FROM a`,
+		);
+		const dump = await pgDump(server, 'two', '-Fc', '-Z0');
+		const built = async () => {
+			const names =
+				"SELECT string_agg(indexname, ',' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'";
+			return psql(server, 'two_copy', names);
+		};
+		// The end of the rows of b is held back until all that may be built of a is there; the test times out if that never comes.
+		let early = '';
+		const open = async () => {
+			const held = async function* () {
+				yield dump.subarray(0, -1000);
+				while (early !== 'a_pkey,a_t') {
+					await setTimeout(20);
+					early = await built();
+				}
+				yield dump.subarray(-1000);
+			};
+			return Readable.from(held());
+		};
+		const options = { target, parallelConnections: 2 };
+		await restorePostgres(server.connection('two_copy'), open, options);
+		assert.equal(await contentOf(server, 'two_copy'), await contentOf(server, 'two'));
+		assert.equal(await built(), 'a_pkey,a_t,a_twice,b_pkey');
+	});
+
+	test('a key that can not be built while rows are being loaded is told, and nothing stays', async () => {
+		await createDatabase(server, 'twins');
+		await psql(
+			server,
+			'twins',
+			`CREATE TABLE a (i int PRIMARY KEY); CREATE TABLE b (t text); INSERT INTO a VALUES (11111);
+			INSERT INTO b SELECT md5(n::text) FROM generate_series(1, 100000) n`,
+		);
+		const dump = await pgDump(server, 'twins', '-Fc', '-Z0');
+		const row = dump.indexOf('11111\n');
+		assert.notEqual(row, -1);
+		// Now the archive has one key twice.
+		dump.write('11\n11\n', row);
+		await assert.rejects(restore(server, 'twins_copy', dump, { target, parallelConnections: 2 }), {
+			code: 'STATEMENT_FAILED',
+			message: /could not create unique index "a_pkey"/,
+		});
+		const names = "SELECT count(*) FROM pg_database WHERE datname = 'twins_copy'";
+		assert.equal(await psql(server, 'postgres', names), '0');
 	});
 
 	test('the first that fails is told, and nothing stays', async () => {
