@@ -10,6 +10,9 @@ import type { ArchiveCompression, ByteSource } from './types';
 
 const chunkSize = 128 * 1024;
 
+/** What a decompressor makes ahead of its reader: with less than a chunk it would work only while the reader waits. */
+const ahead = { readableHighWaterMark: 512 * 1024 };
+
 /** Compressions that are written, with their levels. */
 export const compressionLevels = {
 	gzip: { min: 1, max: 9, default: 6 },
@@ -81,8 +84,8 @@ export async function* decompress(
 	requireDecompression(compression);
 	const engine =
 		compression === 'gzip'
-			? createInflate({ chunkSize })
-			: createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+			? createInflate({ chunkSize, ...ahead })
+			: createZstdDecompress({ chunkSize, ...ahead, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
 	let given = 0;
 	let sourceEnded = false;
 	const counted = async function* () {
