@@ -15,6 +15,7 @@ import {
 	type PostgresDumpOptions,
 } from '../../lib/databases/postgres';
 import { usualZstdLevel } from '../../lib/databases/postgres/dump';
+import { compileProject } from '../compiled';
 import { startPostgres } from '../servers/postgres';
 
 /** The fastest of these counts: other processes slow it down, nothing makes it faster. */
@@ -83,6 +84,7 @@ export async function bench(): Promise<void> {
 	const server = await startPostgres({ version: 15, settings: { max_wal_size: '4GB', autovacuum: 'off' } });
 	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-bench-'));
 	try {
+		const program = (await compileProject(join(folder, 'compiled')))(__filename);
 		const client = new Client(server.connection());
 		await client.connect();
 		for (const sql of tables) await client.query(sql);
@@ -106,9 +108,7 @@ export async function bench(): Promise<void> {
 		};
 		const own = (options: PostgresDumpOptions) => async (): Promise<Measured> => {
 			const job: Job = { connection: server.connection(), options, folder: join(folder, 'own') };
-			const child = spawnSync(process.execPath, ['--import', 'tsx', __filename, JSON.stringify(job)], {
-				encoding: 'utf8',
-			});
+			const child = spawnSync(process.execPath, [program, JSON.stringify(job)], { encoding: 'utf8' });
 			if (child.status !== 0) throw new Error(child.stderr);
 			await rm(job.folder, { recursive: true });
 			return JSON.parse(child.stdout) as Measured;

@@ -1,13 +1,14 @@
 // Restore of a PostgreSQL database of more than 1 GB, against psql and pg_restore on the same server with the same files.
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { openFile } from '../../lib/artifact/file-artifact';
 import type { PostgresConnection } from '../../lib/databases/postgres';
 import { restorePostgres } from '../../lib/databases/postgres/restore/restore';
+import { compileProject } from '../compiled';
 import { startPostgres, type PostgresServer } from '../servers/postgres';
 
 const run = promisify(execFile);
@@ -50,7 +51,7 @@ async function measure({ connection, file, parallel }: Job): Promise<Measured> {
 	let highest = before;
 	const timer = setInterval(() => (highest = Math.max(highest, process.memoryUsage().rss)), 20);
 	const start = performance.now();
-	await restorePostgres(connection, async () => createReadStream(file), {
+	await restorePostgres(connection, async () => openFile(file), {
 		target: { kind: 'new' },
 		parallelConnections: parallel,
 	});
@@ -58,8 +59,8 @@ async function measure({ connection, file, parallel }: Job): Promise<Measured> {
 	return { seconds: (performance.now() - start) / 1000, mebibytes: (highest - before) / MEBIBYTE };
 }
 
-async function ours(job: Job): Promise<Measured> {
-	const child = spawn(process.execPath, ['--import', 'tsx', __filename, JSON.stringify(job)], {
+async function ours(program: string, job: Job): Promise<Measured> {
+	const child = spawn(process.execPath, [program, JSON.stringify(job)], {
 		stdio: ['ignore', 'pipe', 'inherit'],
 	});
 	let output = '';
@@ -94,6 +95,7 @@ export async function bench(): Promise<void> {
 		settings: { shared_buffers: '256MB', max_wal_size: '4GB' },
 	});
 	try {
+		const program = (await compileProject(join(folder, 'compiled')))(__filename);
 		await psql(server, 'postgres', '-c', 'CREATE DATABASE source');
 		await psql(server, 'source', ...source.flatMap((sql) => ['-c', sql]));
 		const sql = join(folder, 'source.sql');
@@ -108,13 +110,11 @@ export async function bench(): Promise<void> {
 		const env = server.env('target');
 		const cases: Record<string, () => Promise<Measured | number>> = {
 			'psql -f': () => seconds(async () => (await create(), psql(server, 'target', '-f', sql))),
-			'psql -1 -f': () => seconds(async () => (await create(), psql(server, 'target', '-1', '-f', sql))),
-			'SQL, one connection': () => ours({ connection, file: sql, parallel: 1 }),
-			'SQL, two connections': () => ours({ connection, file: sql, parallel: 2 }),
+			'SQL, one connection': () => ours(program, { connection, file: sql, parallel: 1 }),
+			'SQL, two connections': () => ours(program, { connection, file: sql, parallel: 2 }),
 			'pg_restore -j2': () =>
 				seconds(async () => (await create(), run('pg_restore', ['-j2', '-d', 'target', archive], { env }))),
-			'archive, one connection': () => ours({ connection, file: archive, parallel: 1 }),
-			'archive, two connections': () => ours({ connection, file: archive, parallel: 2 }),
+			'archive, two connections': () => ours(program, { connection, file: archive, parallel: 2 }),
 		};
 		const best = new Map<string, Measured>();
 		for (let round = 0; round < ROUNDS; round++) {
@@ -139,7 +139,7 @@ export async function bench(): Promise<void> {
 		const memory = Math.max(...[...best.values()].map(({ mebibytes }) => mebibytes));
 		console.log(`postgres-restore-sql ratio=${ratio('SQL, two connections', 'psql -f')} limit=1`);
 		console.log(
-			`postgres-restore-sql-one-connection ratio=${ratio('SQL, one connection', 'psql -1 -f')} limit=1`,
+			`postgres-restore-sql-one-connection ratio=${ratio('SQL, one connection', 'psql -f')} limit=1`,
 		);
 		console.log(
 			`postgres-restore-archive ratio=${ratio('archive, two connections', 'pg_restore -j2')} limit=1`,
