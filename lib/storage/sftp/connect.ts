@@ -1,3 +1,4 @@
+import { createConnection, type Socket } from 'node:net';
 import SftpClient from 'ssh2-sftp-client';
 import type { Client, ConnectConfig, SFTPWrapper } from 'ssh2';
 
@@ -13,6 +14,8 @@ export interface Connection {
 	readonly client: Client;
 	/** Its SFTP channel. */
 	readonly sftp: SFTPWrapper;
+	/** Called before something is sent: what is sent until the program's current step ends goes out together. */
+	readonly gather: () => void;
 }
 
 /** Milliseconds between signs of life, so that routers don't forget a connection which waits. */
@@ -37,7 +40,11 @@ export async function connect(settings: SftpSettings, timeout: number): Promise<
 	client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) => {
 		finish(prompts.map(() => password ?? ''));
 	});
+	// Without `noDelay` small packets wait for the answer to those before: a tenth of the speed, or less.
+	const socket = createConnection({ host, port, noDelay: true });
+	socket.on('error', nothing);
 	const config: ConnectConfig = {
+		sock: socket,
 		...{ host, port, username, readyTimeout: Math.min(20_000, timeout) },
 		...{ keepaliveInterval: keepalive, keepaliveCountMax: Math.max(4, Math.ceil((2 * timeout) / keepalive)) },
 		...(password && { password, tryKeyboard: true }),
@@ -50,15 +57,23 @@ export async function connect(settings: SftpSettings, timeout: number): Promise<
 	};
 	try {
 		const sftp = await wrapper.connect(config);
-		// Without this small packets wait for the answer to those before: a tenth of the speed, or less.
-		client.setNoDelay(true);
+		const gather = () => gatherWrites(socket);
+		// What waits for the server's permission is sent when it arrives.
+		socket.prependListener('data', gather);
 		if (expected.length === 0 && seen) settings.onUnverifiedHostKey?.(seen);
-		return { client, sftp };
+		return { client, sftp, gather };
 	} catch (error) {
 		client.destroy();
+		socket.destroy();
 		if (seen && expected.length > 0 && !expected.includes(seen)) throw wrongHostKey(settings, seen, expected);
 		throw connectError(failure ?? error, settings);
 	}
+}
+
+/** The SSH library writes each packet in three pieces, which would be three calls of the system: a quarter of an upload's work. */
+function gatherWrites(socket: Socket): void {
+	socket.cork();
+	process.nextTick(() => socket.uncork());
 }
 
 function wrongHostKey({ host, port = 22 }: SftpSettings, seen: string, expected: string[]): LifeboatError {
