@@ -7,6 +7,7 @@ import {
 } from 'node:crypto';
 
 import { damaged } from './failures';
+import { freeMemory } from './memory';
 
 /** Bytes of plaintext in every chunk but the last. */
 export const CHUNK_SIZE = 64 * 1024;
@@ -105,7 +106,9 @@ export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 	const holdback = new Holdback(CHUNK_SIZE);
 	const seal = (chunk: Buffer, last: boolean, target: Buffer, offset: number) => {
 		const sealer = createCipheriv(algorithm as CipherGCMTypes, key, nonce.next(last), options);
-		target.set(sealer.update(chunk), offset);
+		const sealed = sealer.update(chunk);
+		target.set(sealed, offset);
+		freeMemory(sealed);
 		sealer.final();
 		target.set(sealer.getAuthTag(), offset + chunk.length);
 	};
@@ -130,7 +133,7 @@ export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 export function openChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 	const nonce = new ChunkNonce();
 	const holdback = new Holdback(SEALED_SIZE);
-	const open = (sealed: Buffer, last: boolean): Buffer => {
+	const open = (sealed: Buffer, last: boolean, target: Buffer, offset: number) => {
 		const size = sealed.length - TAG_SIZE;
 		const start = nonce.count * CHUNK_SIZE;
 		const opener = createDecipheriv(algorithm as CipherGCMTypes, key, nonce.next(last), options);
@@ -146,20 +149,24 @@ export function openChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 					: `was changed ${where}, or goes on behind its real end`,
 			);
 		}
-		return plaintext;
+		target.set(plaintext, offset);
+		freeMemory(plaintext);
 	};
 	return {
 		update(data) {
-			const released: Buffer[] = [];
-			holdback.take(data, (chunk) => released.push(open(chunk, false)));
-			return released;
+			const count = holdback.ready(data.length);
+			const target = Buffer.allocUnsafeSlow(count * CHUNK_SIZE);
+			holdback.take(data, (chunk, index) => open(chunk, false, target, index * CHUNK_SIZE));
+			return count > 0 ? [target] : [];
 		},
 		final() {
 			const sealed = holdback.rest;
 			if (sealed.length < TAG_SIZE || (sealed.length === TAG_SIZE && nonce.count > 0)) {
 				throw damaged('ends before its real end');
 			}
-			return open(sealed, true);
+			const target = Buffer.allocUnsafeSlow(sealed.length - TAG_SIZE);
+			open(sealed, true, target, 0);
+			return target;
 		},
 	};
 }

@@ -6,6 +6,7 @@ import type { PrivateKey } from 'openpgp';
 
 import { LifeboatError } from '../../errors';
 import { damaged } from '../failures';
+import { freeMemory } from '../memory';
 
 import { dearmored } from './armor';
 import { contentOf, type SignaturePolicy } from './content';
@@ -164,7 +165,8 @@ async function decryptInto(
 	let prefix = PREFIX_SIZE;
 	let held: Buffer = Buffer.alloc(0);
 	const use = async (ciphertext: Buffer) => {
-		let plaintext: Buffer = decipher.update(ciphertext);
+		const deciphered = decipher.update(ciphertext);
+		let plaintext: Buffer = deciphered;
 		if (prefix > 0) {
 			hash.update(plaintext.subarray(0, prefix));
 			const rest = plaintext.subarray(prefix);
@@ -176,6 +178,7 @@ async function decryptInto(
 		const end = Math.max(0, plaintext.length - CODE_SIZE);
 		await keep(plaintext.subarray(0, end));
 		held = Buffer.from(plaintext.subarray(end));
+		freeMemory(deciphered);
 	};
 	const keep = async (data: Buffer) => {
 		if (data.length === 0) return;

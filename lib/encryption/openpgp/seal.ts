@@ -2,6 +2,7 @@ import { createCipheriv, createHash, randomBytes, type Hash } from 'node:crypto'
 import type { TransformCallback } from 'node:stream';
 
 import { SlicedTransform } from '../container';
+import { freeMemory } from '../memory';
 
 import { PacketWriter, Tag } from './packets';
 
@@ -36,7 +37,17 @@ export class MessageWriter extends SlicedTransform {
 	}
 
 	override _transform(data: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-		this.inSlices(data, (slice) => this.seal(this.literal ? this.literal.update(slice) : slice), callback);
+		const { literal } = this;
+		const work = (slice: Buffer) => {
+			if (!literal) {
+				this.seal(slice);
+				return;
+			}
+			const packet = literal.update(slice);
+			this.seal(packet);
+			freeMemory(packet);
+		};
+		this.inSlices(data, work, callback);
 	}
 
 	override _flush(callback: TransformCallback): void {
@@ -50,6 +61,9 @@ export class MessageWriter extends SlicedTransform {
 	private seal(plaintext: Buffer): void {
 		if (plaintext.length === 0) return;
 		this.hash.update(plaintext);
-		this.release([this.outer.update(this.cipher.update(plaintext))]);
+		const ciphertext = this.cipher.update(plaintext);
+		const part = this.outer.update(ciphertext);
+		freeMemory(ciphertext);
+		if (part.length > 0) this.release([part]);
 	}
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { TEMPORARY_PREFIX, writeError } from '../../streams/atomic-file';
 import { openChunks, payloadCipher, sealChunks } from '../chunks';
+import { freeMemory } from '../memory';
 
 /** Bytes kept in memory; only what is larger goes to disk. */
 const MEMORY_LIMIT = 8 * 1024 * 1024;
@@ -26,6 +27,14 @@ export class PrivateSpool {
 
 	private file: FileHandle | undefined;
 
+	/** Gathers small pieces, so that they go to disk as one. */
+	private block: Buffer = Buffer.alloc(0);
+
+	private fill = 0;
+
+	/** Goes on while the next block is filled. Its error shows when it is waited for. */
+	private writing: Promise<void> = Promise.resolve();
+
 	private isClosed = false;
 
 	/** @throws LifeboatError `DISK_FULL` or `WRITE_FAILED`. */
@@ -36,10 +45,11 @@ export class PrivateSpool {
 			this.memory.push(Buffer.from(data));
 			if (this.size <= MEMORY_LIMIT) return;
 			this.file = await this.create();
-			for (const part of this.memory.splice(0)) await this.append(this.sealer.update(part));
+			this.block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
+			for (const part of this.memory.splice(0)) await this.gather(part);
 			return;
 		}
-		await this.append(this.sealer.update(data));
+		await this.gather(data);
 	}
 
 	/** All that was written, in order. Nothing may be written any more. */
@@ -48,18 +58,16 @@ export class PrivateSpool {
 			yield* this.memory;
 			return;
 		}
+		await this.append(this.sealer.update(this.block.subarray(0, this.fill)));
 		await this.append([this.sealer.final()]);
+		await this.writing;
 		const opener = openChunks(this.cipher);
 		for (let position = 0; ;) {
-			const { bytesRead, buffer } = await this.file.read(
-				Buffer.allocUnsafe(BLOCK_SIZE),
-				0,
-				BLOCK_SIZE,
-				position,
-			);
+			// What is read is copied when it is opened, so the block can be used again.
+			const { bytesRead } = await this.file.read(this.block, 0, BLOCK_SIZE, position);
 			if (bytesRead === 0) break;
 			position += bytesRead;
-			yield* opener.update(buffer.subarray(0, bytesRead));
+			yield* opener.update(this.block.subarray(0, bytesRead));
 		}
 		yield opener.final();
 	}
@@ -86,9 +94,31 @@ export class PrivateSpool {
 		}
 	}
 
+	private async gather(data: Buffer): Promise<void> {
+		for (let offset = 0; offset < data.length;) {
+			const copied = data.copy(this.block, this.fill, offset);
+			offset += copied;
+			this.fill += copied;
+			if (this.fill < BLOCK_SIZE) continue;
+			this.fill = 0;
+			await this.append(this.sealer.update(this.block));
+		}
+	}
+
+	/** Waits for what is being written, not for these. */
 	private async append(parts: readonly Buffer[]): Promise<void> {
+		await this.writing;
+		this.writing = this.writeOut(parts);
+		// Whoever waits for it gets the error; if nobody does, since reading was given up, there is nobody to tell.
+		this.writing.catch(() => {});
+	}
+
+	private async writeOut(parts: readonly Buffer[]): Promise<void> {
 		try {
-			for (const part of parts) await this.file?.appendFile(part);
+			for (const part of parts) {
+				await this.file?.appendFile(part);
+				freeMemory(part);
+			}
 		} catch (error) {
 			throw writeError(error, `a temporary file in ${tmpdir()}`);
 		}
