@@ -10,6 +10,9 @@ import { codeOf, LifeboatError, messageOf } from '../errors';
 
 import { renameExclusively } from './exclusive-rename';
 
+/** Bytes that may wait to be written, several pieces then at once, while the next ones are made. */
+export const WRITE_AHEAD = 1024 * 1024;
+
 /** How a file is written. */
 export interface AtomicWriteOptions {
 	signal?: AbortSignal;
@@ -35,7 +38,13 @@ export async function writeFileAtomically(
 ): Promise<void> {
 	const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}.part`);
 	try {
-		await pipeline(source, createWriteStream(temporary, { flags: 'wx', mode, flush: true }), { signal });
+		const target = createWriteStream(temporary, {
+			flags: 'wx',
+			mode,
+			flush: true,
+			highWaterMark: WRITE_AHEAD,
+		});
+		await pipeline(source, target, { signal });
 		if (ifExists === 'fail') await publishNew(temporary, path);
 		else await rename(temporary, path);
 	} catch (error) {
