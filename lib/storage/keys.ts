@@ -37,6 +37,21 @@ export function isTemporaryKey(key: string): boolean {
 	return key.split('/').some((part) => part.startsWith(TEMPORARY_PREFIX));
 }
 
+/** The name under which an object waits while another one takes its key, on servers whose rename doesn't replace. */
+export function asideName(temporary: string): string {
+	return `${temporary}${asideEnding}`;
+}
+
+const asideEnding = '.old';
+
+/**
+ * Whether a name is that of something unfinished which may be removed once it is old. What stepped aside is not: on a machine that
+ * died while a backup was replaced it is the only copy.
+ */
+export function isRemovable(name: string): boolean {
+	return name.startsWith(TEMPORARY_PREFIX) && !name.endsWith(asideEnding);
+}
+
 /**
  * A folder as operators write it (`/nightly/`, `nightly`, empty) as the start of keys (`nightly/`, or nothing).
  *

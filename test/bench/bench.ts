@@ -1,4 +1,5 @@
-// `npm run bench` runs every benchmark in this folder, `npm run bench -- NAME` one: the file NAME.ts, which exports `bench`.
+// `npm run bench` runs every benchmark in this folder, `npm run bench -- NAME` the file NAME.ts, which exports `bench`, or all
+// whose names begin with NAME-.
 // A line `NAME ratio=R limit=L` states what was measured against what is demanded; above its limit the run fails.
 import { readdirSync } from 'node:fs';
 
@@ -14,9 +15,12 @@ async function main(chosen: string[]): Promise<void> {
 		const [, name, ratio, limit] = /^(\S+) ratio=([\d.]+) limit=([\d.]+)/.exec(String(args[0])) ?? [];
 		if (name && Number(ratio) > Number(limit)) exceeded.push(name);
 	};
-	for (const name of chosen) {
-		if (!names.includes(name))
-			throw new Error(`There is no benchmark ${name}; there are ${names.join(', ')}`);
+	const wanted = chosen.flatMap((name) => {
+		const matching = names.filter((each) => each === name || each.startsWith(`${name}-`));
+		if (matching.length > 0) return matching;
+		throw new Error(`There is no benchmark ${name}; there are ${names.join(', ')}`);
+	});
+	for (const name of new Set(wanted)) {
 		const { bench } = (await import(`./${name}`)) as { bench: () => Promise<void> };
 		await bench();
 	}

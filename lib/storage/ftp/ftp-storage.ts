@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
-import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
-import { assertKey, isTemporaryKey } from '../keys';
+import { assertKey, isRemovable, isTemporaryKey } from '../keys';
 import { notFound } from '../range';
 import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
 
@@ -128,7 +127,7 @@ class FtpStorage implements Storage {
 		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
 		try {
 			for await (const entry of walk(this.pool, await this.rootPath(signal), folder, signal)) {
-				if (!entry.name.startsWith(TEMPORARY_PREFIX) || entry.modifiedAt >= olderThan) continue;
+				if (!isRemovable(entry.name) || entry.modifiedAt >= olderThan) continue;
 				await this.pool.run(signal, (connection) =>
 					entry.kind === 'file' ? connection.remove(entry.path) : connection.removeFolder(entry.path),
 				);

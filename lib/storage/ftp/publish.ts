@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { asideName } from '../keys';
 import { alreadyExists } from '../taken';
 
 import type { FtpConnection } from './connection';
@@ -24,7 +25,7 @@ export interface Publication {
 
 /** Gives a file its final name in place of what has it; where the server's rename doesn't replace, the old one steps aside first. */
 export async function publishReplacing({ pool, temporary, path }: Publication): Promise<void> {
-	const aside = `${temporary}.old`;
+	const aside = asideName(temporary);
 	await pool.run(undefined, async (connection) => {
 		// After a lost answer: a temporary name that is gone has become the final one.
 		if (await connection.look(temporary)) {

@@ -14,7 +14,7 @@ import { writeParams } from './write-params';
 
 /**
  * Makes sure that an object which was just stored is locked and tagged as it should be. Some services ignore what the request that began
- * a multipart upload says of it (Ceph 16): they are asked again, and what can't be locked or tagged is removed.
+ * a multipart upload says of it (Ceph 16): they are asked again, and what can't be locked is removed.
  *
  * @throws LifeboatError `LOCK_FAILED`.
  */
@@ -51,7 +51,9 @@ export async function ensureKept(
 		if (isRetained() && isHeld()) return;
 		throw new Error('the service does not show the lock');
 	} catch (error) {
-		await removeObject(target, key).catch(() => {});
+		// Whoever wants a lock must not find an object without one; one without tags is a backup all the same.
+		if (Mode !== undefined || wanted.ObjectLockLegalHoldStatus)
+			await removeObject(target, key).catch(() => {});
 		throw new LifeboatError(
 			'LOCK_FAILED',
 			`${key} in ${target.description} could not be locked or tagged as it should: ${messageOf(error)}`,

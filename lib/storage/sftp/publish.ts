@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { asideName } from '../keys';
 import { alreadyExists } from '../taken';
 
 import { isConnectionError, Status, statusOf } from './errors';
@@ -27,7 +28,7 @@ export interface Publication {
  * replaces; elsewhere the old one steps aside first, and comes back if that fails.
  */
 export async function publishReplacing({ sessions, temporary, path }: Publication): Promise<void> {
-	const aside = `${temporary}.old`;
+	const aside = asideName(temporary);
 	await sessions.run(undefined, async (session) => {
 		// After a lost answer: a temporary name that is gone has become the final one.
 		if (!(await session.lstat(temporary))) {

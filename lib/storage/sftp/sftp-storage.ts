@@ -2,8 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Stats } from 'ssh2';
 
 import { LifeboatError } from '../../errors';
-import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
-import { assertKey, baseName, isTemporaryKey } from '../keys';
+import { assertKey, baseName, isRemovable, isTemporaryKey } from '../keys';
 import { notFound } from '../range';
 import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
 
@@ -98,8 +97,7 @@ class SftpStorage implements Storage {
 		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
 		try {
 			for await (const { key, path, stats } of walk(this.sessions, this.root, folder, signal)) {
-				if (!baseName(key).startsWith(TEMPORARY_PREFIX) || stats.mtime * 1000 >= olderThan.getTime())
-					continue;
+				if (!isRemovable(baseName(key)) || stats.mtime * 1000 >= olderThan.getTime()) continue;
 				await this.sessions.run(signal, (session) => session.remove(path));
 				removed += 1;
 			}

@@ -110,6 +110,9 @@ export class ParallelBuild {
 		this.start();
 		while (this.running.size > 0) await Promise.race(this.running.values());
 		if (this.failure) throw this.failure.error;
+		// Nobody may take for whole what lacks an index or a constraint.
+		if (this.queue.length > 0)
+			throw new Error(`${this.queue.length} statements were left without a connection`);
 		const { later } = this;
 		this.later = [];
 		this.current = undefined;

@@ -169,3 +169,10 @@ test('an idle connection that was cut is opened again', async () => {
 	await storage.close();
 	await control.stop();
 });
+
+test('what stepped aside when the machine died while it was replaced is never taken for unfinished', async () => {
+	await writeFile(join(folder, '.lifeboat-0123.part.old'), 'the only copy');
+	await writeFile(join(folder, '.lifeboat-0123.part'), 'half of its successor');
+	assert.equal(await direct.removeUnfinished('', new Date(Date.now() + 5000)), 1);
+	assert.deepEqual(await files(), ['.lifeboat-0123.part.old']);
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -195,4 +195,11 @@ test('a server that is gone fails what goes on, in words', async () => {
 	await assert.rejects(keysOf(doomed, ''), code('CONNECTION_FAILED'));
 	await doomed.close();
 	assert.deepEqual(await keysOf(direct, ''), ['object']);
+});
+
+test('what stepped aside when the machine died while it was replaced is never taken for unfinished', async () => {
+	await writeFile(join(folder, '.lifeboat-0123.part.old'), 'the only copy');
+	await writeFile(join(folder, '.lifeboat-0123.part'), 'half of its successor');
+	assert.equal(await direct.removeUnfinished('', new Date(Date.now() + 5000)), 1);
+	assert.deepEqual(await files(), ['.lifeboat-0123.part.old']);
 });
