@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Manifest } from '../artifact/manifest';
 import { textDisplay } from '../databases/postgres/archive/text';
 import { verifyArchive } from '../databases/postgres/archive/verify';
-import { nameAt, tokensOf } from '../databases/postgres/restore/statement';
+import { nameAt, tokensOf } from '../databases/postgres/restore/sql/statement';
 
 import { compare, RowCounts } from './plain-sql';
 

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 
 import type { Manifest, TableRows } from '../artifact/manifest';
-import { countNewlines } from '../databases/postgres/restore/newlines';
-import { SqlLexer } from '../databases/postgres/restore/sql-lexer';
-import { nameAt, tokensOf } from '../databases/postgres/restore/statement';
+import { countNewlines } from '../databases/postgres/restore/sql/newlines';
+import { SqlLexer } from '../databases/postgres/restore/sql/lexer';
+import { nameAt, tokensOf } from '../databases/postgres/restore/sql/statement';
 import { LifeboatError } from '../errors';
 
 /** A plain SQL dump: pg_dump's own last line is there, and behind each COPY are the rows that were counted when it was made. */

@@ -3,7 +3,7 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 import { postgresEngine, type PostgresRestoreOptions } from '../../lib/databases/postgres';
 import { planRestore } from '../../lib/databases/postgres/restore/dry-run';
 import { restoreGlobals } from '../../lib/databases/postgres/restore/globals';
-import type { RestoreTarget } from '../../lib/databases/postgres/restore/target';
+import type { RestoreTarget } from '../../lib/databases/postgres/restore/target/target';
 import { LifeboatError } from '../../lib/errors';
 import { postgresConnection } from '../shared/credentials';
 import { textParameter } from '../shared/parameters';

@@ -1,9 +1,9 @@
 import type { SequenceValue, TableRows } from '../../../artifact/manifest';
 import { verifyArchive } from '../archive/verify';
 import { sequenceValue } from '../dump/sequence-values';
-import { countNewlines } from '../restore/newlines';
-import { SqlLexer } from '../restore/sql-lexer';
-import { nameAt, tokensOf } from '../restore/statement';
+import { countNewlines } from '../restore/sql/newlines';
+import { SqlLexer } from '../restore/sql/lexer';
+import { nameAt, tokensOf } from '../restore/sql/statement';
 import { incomplete } from '../dump/dump-session';
 
 /** What a dump holds, found in its own bytes. */

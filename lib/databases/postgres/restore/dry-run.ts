@@ -7,13 +7,13 @@ import { LifeboatError } from '../../../errors';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 import { quoteQualified } from '../identifiers';
 
-import { databaseExists } from './database-properties';
-import { inspectContents, summarizeContents } from './inspect';
+import { databaseExists } from './target/database-properties';
+import { inspectContents, summarizeContents } from './target/inspect';
 import type { PostgresRestoreOptions } from './options';
-import { isPartial } from './partial';
-import { selectParts } from './parts';
-import { contentsOf } from './script-contents';
-import { relationKey, type ScriptObject, type ScriptObjects } from './script-objects';
+import { isPartial } from './parts/partial';
+import { selectParts } from './parts/parts';
+import { contentsOf } from './parts/contents';
+import { relationKey, type ScriptObject, type ScriptObjects } from './parts/objects';
 
 /** What a restore would do to one object. */
 export interface PlannedAction {

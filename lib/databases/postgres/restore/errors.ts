@@ -1,8 +1,8 @@
 import { codeOf, LifeboatError } from '../../../errors';
 import { postgresError } from '../errors';
 
-import { describeStatement, excerpt } from './statement';
-import { BatchError } from './wire';
+import { describeStatement, excerpt } from './sql/statement';
+import { BatchError } from './script/wire';
 
 /** The statement that an error is about. */
 export interface FailedStatement {

@@ -7,10 +7,10 @@ import type { EngineContext } from '../../engine';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
 import { restoreError, serverErrorOf, statementError } from './errors';
-import { SqlLexer, type SqlStatement } from './sql-lexer';
-import { excerpt, tokensOf, type SqlToken } from './statement';
+import { SqlLexer, type SqlStatement } from './sql/lexer';
+import { excerpt, tokensOf, type SqlToken } from './sql/statement';
 import { assertWhole } from './transaction';
-import { runRaw } from './wire';
+import { runRaw } from './script/wire';
 
 /** What the restore of a server's globals did. */
 export interface GlobalsReport {

@@ -1,9 +1,9 @@
 import type { SequenceValue, TableRows } from '../../../artifact/manifest';
 import type { EntrySelection } from '../archive/types';
 
-import type { PartsOption } from './parts';
-import type { RuleOptions } from './rules';
-import type { RestoreTarget, TargetOptions } from './target';
+import type { PartsOption } from './parts/parts';
+import type { RuleOptions } from './rules/rules';
+import type { RestoreTarget, TargetOptions } from './target/target';
 
 /** How a database is restored. */
 export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {

@@ -4,8 +4,8 @@ import { LifeboatError } from '../../../errors';
 import { verifyArchive } from '../archive/verify';
 
 import { detectFormat, type ContentFormat } from './content-format';
-import { objectsOfScript } from './script-objects';
-import { SqlLexer } from './sql-lexer';
+import { objectsOfScript } from './parts/objects';
+import { SqlLexer } from './sql/lexer';
 import { assertWhole } from './transaction';
 
 /**

@@ -8,23 +8,23 @@ import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 
-import { ArchiveSource, type ScriptPart } from './archive-script';
-import { loadTables, tablesToLoad, type LoadTables } from './archive-tables';
+import { ArchiveSource, type ScriptPart } from './archive/script';
+import { loadTables, tablesToLoad, type LoadTables } from './archive/tables';
 import { detectFormat } from './content-format';
 import { restoreError } from './errors';
-import { inspectContents, type DatabaseContents } from './inspect';
-import { Connections } from './parallel-build';
-import { isPartial, PartialRestore } from './partial';
-import { ScriptRunner, type ScriptResult } from './plain-sql';
+import { inspectContents, type DatabaseContents } from './target/inspect';
+import { Connections } from './builds/parallel-build';
+import { isPartial, PartialRestore } from './parts/partial';
+import { ScriptRunner, type ScriptResult } from './script/runner';
 import type { PostgresRestoreOptions } from './options';
 import { LoadedRows } from './row-counts';
-import { contentsOf } from './script-contents';
+import { contentsOf } from './parts/contents';
 import { verifySequences } from './sequence-values';
 import { prepareSession } from './session';
-import { SqlLexer } from './sql-lexer';
-import { fillAndSwap, fillNewDatabase } from './target';
+import { SqlLexer } from './sql/lexer';
+import { fillAndSwap, fillNewDatabase } from './target/target';
 import { assertWhole, beginRestore, checkLoaded, commitRestore, rollBackRestore } from './transaction';
-import { runRaw } from './wire';
+import { runRaw } from './script/wire';
 
 export type { PostgresRestoreOptions } from './options';
 

@@ -5,14 +5,14 @@ import { LifeboatError } from '../../../errors';
 import type { EngineContext } from '../../engine';
 import { postgresError } from '../connection';
 
-import { cleanDatabase } from './clean';
+import { cleanDatabase } from './target/clean';
 import { unchanged } from './errors';
-import { inspectContents, summarizeContents } from './inspect';
-import { isPartial, type PartialRestore } from './partial';
+import { inspectContents, summarizeContents } from './target/inspect';
+import { isPartial, type PartialRestore } from './parts/partial';
 import type { PostgresRestoreOptions } from './options';
 import { verifyRowCounts, type LoadedRows } from './row-counts';
 import { prepareSession } from './session';
-import type { SqlLexer } from './sql-lexer';
+import type { SqlLexer } from './sql/lexer';
 
 /** The key of the advisory lock that keeps two restores into one database apart: "lifeboat" in ASCII. */
 const RESTORE_LOCK = '7811887614280032628';

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 
 import { readArchive } from '../archive/reader';
-import { archiveScript } from '../restore/archive-script';
+import { archiveScript } from '../restore/archive/script';
 import { detectFormat } from '../restore/content-format';
-import { SqlLexer, type SqlStatement } from '../restore/sql-lexer';
-import { nameAt, tokensOf, type SqlToken } from '../restore/statement';
+import { SqlLexer, type SqlStatement } from '../restore/sql/lexer';
+import { nameAt, tokensOf, type SqlToken } from '../restore/sql/statement';
 
 /** What a dump asks of the place where it is restored. */
 export interface DumpNeeds {

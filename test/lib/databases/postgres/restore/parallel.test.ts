@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 
-import { archiveScript } from '../../../../../lib/databases/postgres/restore/archive-script';
-import { buildStatement } from '../../../../../lib/databases/postgres/restore/build-statement';
+import { archiveScript } from '../../../../../lib/databases/postgres/restore/archive/script';
+import { buildStatement } from '../../../../../lib/databases/postgres/restore/builds/build-statement';
 import { restorePostgres } from '../../../../../lib/databases/postgres/restore/restore';
 import { readArchive } from '../../../../../lib/databases/postgres/archive/reader';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import type { DatabaseObject } from '../../../../../lib/databases/postgres/restore/inspect';
+import type { DatabaseObject } from '../../../../../lib/databases/postgres/restore/target/inspect';
 import { inspectDatabase, restorePostgres } from '../../../../../lib/databases/postgres/restore/restore';
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../../../../servers/postgres';
 

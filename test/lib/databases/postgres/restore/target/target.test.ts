@@ -3,11 +3,11 @@ import { after, before, describe, test } from 'node:test';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { restorePostgres } from '../../../../../lib/databases/postgres/restore/restore';
-import { startPostgres, type PostgresMajor, type PostgresServer } from '../../../../servers/postgres';
-import { withClient } from '../helpers';
+import { restorePostgres } from '../../../../../../lib/databases/postgres/restore/restore';
+import { startPostgres, type PostgresMajor, type PostgresServer } from '../../../../../servers/postgres';
+import { withClient } from '../../helpers';
 
-import { createDatabase, psql, restore } from './server-tools';
+import { createDatabase, psql, restore } from '../server-tools';
 
 const script = 'CREATE TABLE public.fresh (id integer);\nCOPY public.fresh FROM stdin;\n1\n2\n\\.\n';
 const expectedTables = [{ schema: 'public', name: 'fresh', rows: 2 }];

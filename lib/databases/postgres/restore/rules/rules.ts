@@ -1,10 +1,10 @@
-import { LifeboatError } from '../../../errors';
+import { LifeboatError } from '../../../../errors';
 
-import { quoteIdentifier } from '../identifiers';
+import { quoteIdentifier } from '../../identifiers';
 
 import { withRoles, type RoleMap } from './role-names';
-import type { SqlMetaCommand, SqlStatement } from './sql-lexer';
-import { describeStatement, excerpt, nameAt, tokensOf, type SqlToken } from './statement';
+import type { SqlMetaCommand, SqlStatement } from '../sql/lexer';
+import { describeStatement, excerpt, nameAt, tokensOf, type SqlToken } from '../sql/statement';
 
 /** What to do with a statement of a script. */
 export type Decision =

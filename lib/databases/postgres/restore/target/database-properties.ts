@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 
-import { quoteIdentifier, quoteLiteral, unquoteIdentifier } from '../identifiers';
+import { quoteIdentifier, quoteLiteral, unquoteIdentifier } from '../../identifiers';
 
 /** Settings whose value is a list of names, each quoted for itself (`GUC_LIST_QUOTE` in PostgreSQL). */
 const lists = new Set([

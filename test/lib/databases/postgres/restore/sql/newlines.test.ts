@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { countNewlines } from '../../../../../lib/databases/postgres/restore/newlines';
+import { countNewlines } from '../../../../../../lib/databases/postgres/restore/sql/newlines';
 
 test('line breaks are counted as a plain loop counts them, from any index and alignment', () => {
 	const byte = fc.oneof(

@@ -1,7 +1,7 @@
-import { LifeboatError } from '../../../errors';
+import { LifeboatError } from '../../../../errors';
 
-import { relationKey, type ScriptObject } from './script-objects';
-import { nameAt, tokensOf, type QualifiedName } from './statement';
+import { relationKey, type ScriptObject } from './objects';
+import { nameAt, tokensOf, type QualifiedName } from '../sql/statement';
 
 /** Which parts of a dump to restore: what belongs to any of them. */
 export interface PartsOption {

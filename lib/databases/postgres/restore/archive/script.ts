@@ -1,8 +1,8 @@
-import { LifeboatError } from '../../../errors';
-import { separateLargeObjects } from '../archive/large-objects';
-import { restorePass, type RestorePass } from '../archive/sections';
-import { selectEntries } from '../archive/selection';
-import { archiveSettings } from '../archive/text';
+import { LifeboatError } from '../../../../errors';
+import { separateLargeObjects } from '../../archive/large-objects';
+import { restorePass, type RestorePass } from '../../archive/sections';
+import { selectEntries } from '../../archive/selection';
+import { archiveSettings } from '../../archive/text';
 import type {
 	ArchiveReader,
 	ArchiveToc,
@@ -11,10 +11,10 @@ import type {
 	LargeObjectsBlock,
 	SelectedEntry,
 	TocEntry,
-} from '../archive/types';
-import { quoteIdentifier, quoteLiteral } from '../identifiers';
+} from '../../archive/types';
+import { quoteIdentifier, quoteLiteral } from '../../identifiers';
 
-import { EarlyBuilds } from './early-builds';
+import { EarlyBuilds } from '../builds/early-builds';
 
 /** As much of a large object as pg_restore writes at a time. */
 const LARGE_OBJECT_PIECE = 16_384;

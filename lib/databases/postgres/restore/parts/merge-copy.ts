@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 
-import { nameAt, tokensOf } from './statement';
-import { copyRaw, rowsOf, runRaw } from './wire';
+import { nameAt, tokensOf } from '../sql/statement';
+import { copyRaw, rowsOf, runRaw } from '../script/wire';
 
 const STAGE = 'pg_temp.lifeboat_rows';
 

@@ -1,5 +1,5 @@
-import type { QualifiedName } from './statement';
-import { nameAt, tokensOf } from './statement';
+import type { QualifiedName } from '../sql/statement';
+import { nameAt, tokensOf } from '../sql/statement';
 
 /**
  * The tables that a transaction has created itself, so that nobody else sees them yet. Their rows can be loaded frozen:

@@ -1,9 +1,9 @@
-import { LifeboatError } from '../../../errors';
-import type { ArchiveToc } from '../archive/types';
-import { textDisplay } from '../archive/text';
+import { LifeboatError } from '../../../../errors';
+import type { ArchiveToc } from '../../archive/types';
+import { textDisplay } from '../../archive/text';
 
-import { SqlLexer, type ObjectComment, type SqlStatement } from './sql-lexer';
-import { describeStatement, nameAt, tokensOf, type QualifiedName, type SqlToken } from './statement';
+import { SqlLexer, type ObjectComment, type SqlStatement } from '../sql/lexer';
+import { describeStatement, nameAt, tokensOf, type QualifiedName, type SqlToken } from '../sql/statement';
 
 /** An object of a dump, as its table of contents or the comments of its script name it. */
 export interface ScriptObject extends ObjectComment {

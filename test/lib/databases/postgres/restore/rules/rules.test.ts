@@ -5,9 +5,9 @@ import {
 	RestoreRules,
 	withoutVersionEntry,
 	type RuleOptions,
-} from '../../../../../lib/databases/postgres/restore/rules';
-import { SqlLexer } from '../../../../../lib/databases/postgres/restore/sql-lexer';
-import { describeStatement, excerpt } from '../../../../../lib/databases/postgres/restore/statement';
+} from '../../../../../../lib/databases/postgres/restore/rules/rules';
+import { SqlLexer } from '../../../../../../lib/databases/postgres/restore/sql/lexer';
+import { describeStatement, excerpt } from '../../../../../../lib/databases/postgres/restore/sql/statement';
 
 /** What reaches the server of a script, and what is warned of. */
 async function through(

@@ -2,20 +2,20 @@ import { Readable } from 'node:stream';
 
 import type { Client } from 'pg';
 
-import type { EngineContext } from '../../engine';
-import type { LifeboatError } from '../../../errors';
-import { wireOf } from '../connection';
+import type { EngineContext } from '../../../engine';
+import type { LifeboatError } from '../../../../errors';
+import { wireOf } from '../../connection';
 
-import { buildStatement, mayWaitForBuilds } from './build-statement';
+import { buildStatement, mayWaitForBuilds } from '../builds/build-statement';
 import { CreatedTables } from './created-tables';
-import { serverErrorOf, statementError, type FailedStatement, type RestoreSetting } from './errors';
-import { ParallelBuild, type Connections } from './parallel-build';
-import { mergeCopy } from './merge-copy';
-import type { PartialRestore } from './partial';
-import type { LoadedRows } from './row-counts';
-import { RestoreRules, summarize, type RuleOptions } from './rules';
-import { SqlLexer, type SqlStatement } from './sql-lexer';
-import { nameAt, tokensOf } from './statement';
+import { serverErrorOf, statementError, type FailedStatement, type RestoreSetting } from '../errors';
+import { ParallelBuild, type Connections } from '../builds/parallel-build';
+import { mergeCopy } from '../parts/merge-copy';
+import type { PartialRestore } from '../parts/partial';
+import type { LoadedRows } from '../row-counts';
+import { RestoreRules, summarize, type RuleOptions } from '../rules/rules';
+import { SqlLexer, type SqlStatement } from '../sql/lexer';
+import { nameAt, tokensOf } from '../sql/statement';
 import { BatchError, copyRaw, rowsOf, runRaw } from './wire';
 
 /** What a script did. */

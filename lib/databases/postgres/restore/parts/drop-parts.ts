@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 
-import { codeOf, LifeboatError, messageOf } from '../../../errors';
-import { quoteQualified } from '../identifiers';
+import { codeOf, LifeboatError, messageOf } from '../../../../errors';
+import { quoteQualified } from '../../identifiers';
 
-import type { ScriptObject } from './script-objects';
+import type { ScriptObject } from './objects';
 
 const DEPENDENT_OBJECTS = '2BP01';
 

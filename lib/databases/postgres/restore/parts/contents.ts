@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 
-import type { EngineContext } from '../../engine';
-import { separateLargeObjects } from '../archive/large-objects';
-import { readArchive } from '../archive/reader';
+import type { EngineContext } from '../../../engine';
+import { separateLargeObjects } from '../../archive/large-objects';
+import { readArchive } from '../../archive/reader';
 
-import { detectFormat } from './content-format';
-import { objectsOfArchive, objectsOfScript, type ScriptObjects } from './script-objects';
-import { SqlLexer } from './sql-lexer';
+import { detectFormat } from '../content-format';
+import { objectsOfArchive, objectsOfScript, type ScriptObjects } from './objects';
+import { SqlLexer } from '../sql/lexer';
 
 /** What is in the backup, read before the restore begins. */
 export async function contentsOf(

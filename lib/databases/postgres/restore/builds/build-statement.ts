@@ -1,5 +1,5 @@
-import type { SqlStatement } from './sql-lexer';
-import { nameAt, tokensOf, type SqlToken } from './statement';
+import type { SqlStatement } from '../sql/lexer';
+import { nameAt, tokensOf, type SqlToken } from '../sql/statement';
 
 /** A statement that builds an index or checks a constraint: the work that follows the rows, and can be shared out. */
 export interface BuildStatement {

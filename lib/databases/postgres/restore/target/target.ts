@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Client } from 'pg';
 
-import { LifeboatError } from '../../../errors';
-import type { EngineContext } from '../../engine';
-import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
-import { quoteIdentifier, quoteLiteral } from '../identifiers';
+import { LifeboatError } from '../../../../errors';
+import type { EngineContext } from '../../../engine';
+import { connectPostgres, postgresError, type PostgresConnection } from '../../connection';
+import { quoteIdentifier, quoteLiteral } from '../../identifiers';
 
 import { createStatement, databaseExists, propertyStatements } from './database-properties';
 

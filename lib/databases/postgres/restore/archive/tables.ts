@@ -1,16 +1,16 @@
 import type { Client } from 'pg';
 import type { Readable } from 'node:stream';
 
-import type { EngineContext } from '../../engine';
-import { readArchive } from '../archive/reader';
-import type { SelectedEntry, TableDataBlock, TocEntry } from '../archive/types';
-import { quoteIdentifier } from '../identifiers';
+import type { EngineContext } from '../../../engine';
+import { readArchive } from '../../archive/reader';
+import type { SelectedEntry, TableDataBlock, TocEntry } from '../../archive/types';
+import { quoteIdentifier } from '../../identifiers';
 
-import { frozen } from './created-tables';
-import type { Connections } from './parallel-build';
-import type { LoadedRows } from './row-counts';
-import { nameAt, tokensOf } from './statement';
-import { copyRaw, runRaw } from './wire';
+import { frozen } from '../script/created-tables';
+import type { Connections } from '../builds/parallel-build';
+import type { LoadedRows } from '../row-counts';
+import { nameAt, tokensOf } from '../sql/statement';
+import { copyRaw, runRaw } from '../script/wire';
 
 export interface LoadTables {
 	/** What is restored. */

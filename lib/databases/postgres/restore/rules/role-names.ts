@@ -1,6 +1,6 @@
-import { quoteIdentifier } from '../identifiers';
+import { quoteIdentifier } from '../../identifiers';
 
-import { tokensOf, type SqlToken } from './statement';
+import { tokensOf, type SqlToken } from '../sql/statement';
 
 /** Which role takes the place of which, by their names as they are, without quotes. */
 export type RoleMap = Readonly<Record<string, string>>;

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { LifeboatError } from '../../../../../lib/errors';
-import { SqlLexer, type SqlLexerOptions } from '../../../../../lib/databases/postgres/restore/sql-lexer';
+import { LifeboatError } from '../../../../../../lib/errors';
+import { SqlLexer, type SqlLexerOptions } from '../../../../../../lib/databases/postgres/restore/sql/lexer';
 
 /** A statement with its rows, or a meta-command, with the line it begins on. */
 type Piece = [line: number, text: string, rows?: string];

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 
-import { dropConnection } from '../connection';
+import { dropConnection } from '../../connection';
 
 import type { BuildStatement } from './build-statement';
-import type { SqlStatement } from './sql-lexer';
+import type { SqlStatement } from '../sql/lexer';
 
 interface Task {
 	statement: SqlStatement;

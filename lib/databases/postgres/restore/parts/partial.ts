@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 
 import type { Client } from 'pg';
 
-import { LifeboatError } from '../../../errors';
-import { quoteIdentifier, quoteQualified } from '../identifiers';
+import { LifeboatError } from '../../../../errors';
+import { quoteIdentifier, quoteQualified } from '../../identifiers';
 
 import { dropRelations } from './drop-parts';
 import { ExistingTables } from './existing-tables';
-import type { PostgresRestoreOptions } from './options';
+import type { PostgresRestoreOptions } from '../options';
 import { selectParts, type SelectedParts } from './parts';
 import {
 	isSessionStatement,
@@ -15,9 +15,9 @@ import {
 	requireObjects,
 	type ScriptObject,
 	type ScriptObjects,
-} from './script-objects';
-import type { ObjectComment, SqlStatement } from './sql-lexer';
-import type { QualifiedName } from './statement';
+} from './objects';
+import type { ObjectComment, SqlStatement } from '../sql/lexer';
+import type { QualifiedName } from '../sql/statement';
 
 /** What becomes of a statement: `attempt` keeps an object that is there already. */
 export type PartDecision = 'run' | 'skip' | 'attempt';

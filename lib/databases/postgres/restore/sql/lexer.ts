@@ -1,7 +1,7 @@
-import { LifeboatError } from '../../../errors';
+import { LifeboatError } from '../../../../errors';
 
 import { countNewlines } from './newlines';
-import { StatementScanner } from './sql-scanner';
+import { StatementScanner } from './scanner';
 
 /** A piece of a SQL script. */
 export type SqlItem = SqlStatement | SqlMetaCommand;

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 
-import { codeOf, LifeboatError } from '../../../errors';
+import { codeOf, LifeboatError } from '../../../../errors';
 
-import { quoteIdentifier, unquoteIdentifier } from '../identifiers';
+import { quoteIdentifier, unquoteIdentifier } from '../../identifiers';
 
 import { inspectContents, summarizeContents, type DatabaseObject } from './inspect';
 

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
 
-import { LifeboatError } from '../../../errors';
+import { LifeboatError } from '../../../../errors';
 
-import { quoteIdentifier, quoteQualified } from '../identifiers';
+import { quoteIdentifier, quoteQualified } from '../../identifiers';
 
-import { relationKey } from './script-objects';
-import type { QualifiedName } from './statement';
+import { relationKey } from './objects';
+import type { QualifiedName } from '../sql/statement';
 
 /** A table of the target that rows are loaded into. */
 interface ExistingTable extends QualifiedName {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { LifeboatError } from '../../../../../lib/errors';
-import type { PostgresRestoreOptions } from '../../../../../lib/databases/postgres/restore/restore';
-import { withRoles } from '../../../../../lib/databases/postgres/restore/role-names';
-import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
+import { LifeboatError } from '../../../../../../lib/errors';
+import type { PostgresRestoreOptions } from '../../../../../../lib/databases/postgres/restore/restore';
+import { withRoles } from '../../../../../../lib/databases/postgres/restore/rules/role-names';
+import { startPostgres, type PostgresServer } from '../../../../../servers/postgres';
 
-import { assertSameText } from '../helpers';
+import { assertSameText } from '../../helpers';
 
-import { contentOf, createDatabase, pgDump, psql, restore } from './server-tools';
+import { contentOf, createDatabase, pgDump, psql, restore } from '../server-tools';
 
 let server: PostgresServer;
 const dumps = new Map<string, Buffer>();

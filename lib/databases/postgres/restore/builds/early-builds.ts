@@ -1,5 +1,5 @@
-import { restoreConstraints } from '../archive/sections';
-import type { ArchiveToc, SelectedEntry, TocEntry } from '../archive/types';
+import { restoreConstraints } from '../../archive/sections';
+import type { ArchiveToc, SelectedEntry, TocEntry } from '../../archive/types';
 
 /**
  * Tells what of an archive can be built as soon as the rows of its table are in, while those of other tables are still being
