@@ -1,6 +1,7 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { PlanOptions } from '../../lib/retention/plan';
+import { optionsCollection } from '../shared/properties';
 
 /** More than this in one run is rather a mistake than a routine, until somebody says otherwise. */
 const MOST_DELETIONS = 100;
@@ -21,14 +22,8 @@ export const description: INodeProperties[] = [
 		description: 'What the items are about',
 		displayOptions: { show: { operation: ['apply', 'list'] } },
 	},
-	{
-		displayName: 'Options',
-		name: 'options',
-		type: 'collection',
-		placeholder: 'Add option',
-		default: {},
-		displayOptions: { show: { operation: ['apply', 'list', 'simulate'] } },
-		options: [
+	optionsCollection(
+		[
 			{
 				displayName: 'Calendar',
 				name: 'calendar',
@@ -118,7 +113,8 @@ export const description: INodeProperties[] = [
 				displayOptions: show('apply'),
 			},
 		],
-	},
+		{ show: { operation: ['apply', 'list', 'simulate'] } },
+	),
 ];
 
 interface Options {

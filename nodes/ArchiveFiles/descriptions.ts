@@ -1,6 +1,6 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import { compressionLevelOption, compressionProperty } from '../shared/properties';
+import { compressionLevelOption, compressionProperty, optionsCollection } from '../shared/properties';
 import { tagsOption } from '../shared/tags';
 
 /** What to pack. A bundle may do without files of its own. */
@@ -40,42 +40,35 @@ export const compressionFields: INodeProperties[] = [
 	},
 ];
 
-export const optionsField: INodeProperties = {
-	displayName: 'Options',
-	name: 'options',
-	type: 'collection',
-	placeholder: 'Add option',
-	default: {},
-	options: [
-		compressionLevelOption,
-		{
-			displayName: 'Exclude',
-			name: 'exclude',
-			type: 'string',
-			typeOptions: { multipleValues: true, multipleValueButtonText: 'Add pattern' },
-			default: [],
-			placeholder: 'e.g. **/cache/**',
-			description: 'Globs of what to leave out',
-		},
-		{
-			displayName: 'If a File Can’t Be Read',
-			name: 'ifUnreadable',
-			type: 'options',
-			options: [
-				{
-					name: 'Skip It and Report',
-					value: 'skip-and-report',
-					description: 'Leave it out, and name it in the manifest and in a hint',
-				},
-				{
-					name: 'Stop',
-					value: 'fail',
-					description: 'Fail, so that no incomplete backup passes as a whole one',
-				},
-			],
-			default: 'fail',
-			description: 'What to do about a file that may not be read, or that changes while it is read',
-		},
-		tagsOption,
-	],
-};
+export const optionsField = optionsCollection([
+	compressionLevelOption,
+	{
+		displayName: 'Exclude',
+		name: 'exclude',
+		type: 'string',
+		typeOptions: { multipleValues: true, multipleValueButtonText: 'Add pattern' },
+		default: [],
+		placeholder: 'e.g. **/cache/**',
+		description: 'Globs of what to leave out',
+	},
+	{
+		displayName: 'If a File Can’t Be Read',
+		name: 'ifUnreadable',
+		type: 'options',
+		options: [
+			{
+				name: 'Skip It and Report',
+				value: 'skip-and-report',
+				description: 'Leave it out, and name it in the manifest and in a hint',
+			},
+			{
+				name: 'Stop',
+				value: 'fail',
+				description: 'Fail, so that no incomplete backup passes as a whole one',
+			},
+		],
+		default: 'fail',
+		description: 'What to do about a file that may not be read, or that changes while it is read',
+	},
+	tagsOption,
+]);

@@ -12,7 +12,7 @@ import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 
 import { makeDump, makeScript, reach } from './make';
-import { dumpAllOptionsProperty, type DumpNodeOptions } from './options';
+import type { DumpNodeOptions } from './options';
 
 export const description: INodeProperties[] = [
 	{
@@ -27,10 +27,7 @@ export const description: INodeProperties[] = [
 	},
 ];
 
-export const options: INodeProperties = {
-	...dumpAllOptionsProperty,
-	displayOptions: { show: { operation: ['dumpAll'] } },
-};
+export { dumpAllOptionsProperty as options } from './options.descriptions';
 
 interface Part {
 	/** How it is called in errors. */

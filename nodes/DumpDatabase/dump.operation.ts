@@ -3,7 +3,6 @@ import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n
 import { textParameter } from '../shared/parameters';
 
 import { makeDump, reach } from './make';
-import { dumpOptionsProperty } from './options';
 
 export const description: INodeProperties[] = [
 	{
@@ -35,10 +34,7 @@ export const description: INodeProperties[] = [
 	},
 ];
 
-export const options: INodeProperties = {
-	...dumpOptionsProperty,
-	displayOptions: { show: { operation: ['dump'] } },
-};
+export { dumpOptionsProperty as options } from './options.descriptions';
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const chosen = context.getNodeParameter('database', itemIndex, '', { extractValue: true }) as string;

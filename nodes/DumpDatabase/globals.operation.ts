@@ -5,7 +5,7 @@ import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 
 import { makeScript, reach } from './make';
-import { globalsOptionsProperty, type DumpNodeOptions } from './options';
+import type { DumpNodeOptions } from './options';
 
 export const description: INodeProperties[] = [
 	{
@@ -32,10 +32,7 @@ export const description: INodeProperties[] = [
 	},
 ];
 
-export const options: INodeProperties = {
-	...globalsOptionsProperty,
-	displayOptions: { show: { operation: ['dumpGlobals'] } },
-};
+export { globalsOptionsProperty as options } from './options.descriptions';
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const reachable = await reach(context, itemIndex, '');

@@ -7,7 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
-import { handOverProperty } from '../shared/properties';
+import { encryptionKeyCredential, handOverProperty } from '../shared/properties';
 import { runPerItem } from '../shared/run';
 
 import * as createKey from './create-key.operation';
@@ -36,10 +36,8 @@ export class Encrypt implements INodeType {
 		outputs: [NodeConnectionTypes.Main],
 		credentials: [
 			{
-				name: 'lifeboatEncryptionApi',
-				displayName: 'Backup Encryption Key',
+				...encryptionKeyCredential,
 				required: true,
-				testedBy: 'testEncryptionKey',
 				displayOptions: { show: { operation: ['decrypt', 'encrypt', 'recoveryKit', 'reencrypt'] } },
 			},
 			...reencrypt.reencryptCredentials,

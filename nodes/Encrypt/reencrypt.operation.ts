@@ -1,10 +1,4 @@
-import type {
-	IDataObject,
-	IExecuteFunctions,
-	INodeCredentialDescription,
-	INodeExecutionData,
-	INodeProperties,
-} from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { decoderWith } from '../../lib/encryption/decoder';
 import { reencrypt } from '../../lib/encryption/reencrypt';
@@ -12,6 +6,7 @@ import { reencryptBackup } from '../../lib/storage/backups';
 import { emitArtifact, readArtifact, type HandOver } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { requiredText } from '../shared/parameters';
+import { alsoShownFor } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { storageCredentials, storageFor, storageProperties } from '../shared/storage';
 
@@ -19,12 +14,7 @@ import { encodingFor } from './encoding';
 
 const stored = { operation: ['reencrypt'], backupSource: ['stored'] };
 
-const whenStored = <Shown extends INodeProperties | INodeCredentialDescription>(shown: Shown): Shown => ({
-	...shown,
-	displayOptions: { ...shown.displayOptions, show: { ...shown.displayOptions?.show, ...stored } },
-});
-
-export const reencryptCredentials = storageCredentials.map(whenStored);
+export const reencryptCredentials = storageCredentials.map((credential) => alsoShownFor(credential, stored));
 
 export const description: INodeProperties[] = [
 	{
@@ -44,7 +34,9 @@ export const description: INodeProperties[] = [
 		description: 'Where the backup is that gets other keys',
 		displayOptions: { show: { operation: ['reencrypt'] } },
 	},
-	...storageProperties.filter(({ name }) => name !== 'prefix').map(whenStored),
+	...storageProperties
+		.filter(({ name }) => name !== 'prefix')
+		.map((property) => alsoShownFor(property, stored)),
 	{
 		displayName: 'Key',
 		name: 'key',

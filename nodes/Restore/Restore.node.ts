@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
+import { encryptionKeyCredential } from '../shared/properties';
 import { runPerItem } from '../shared/run';
 
 import * as database from './database.operation';
@@ -28,12 +29,7 @@ export class Restore implements INodeType {
 		outputs: [NodeConnectionTypes.Main],
 		credentials: [
 			{ name: 'postgres', required: true, displayOptions: { show: { operation: ['database'] } } },
-			{
-				name: 'lifeboatEncryptionApi',
-				displayName: 'Backup Encryption Key',
-				required: false,
-				testedBy: 'testEncryptionKey',
-			},
+			encryptionKeyCredential,
 		],
 		properties: [
 			{

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
@@ -10,6 +10,7 @@ import { foreignContent } from '../../lib/databases/foreign-content';
 import { proveDump } from '../../lib/databases/postgres/restore/prove-dump';
 import { decoderWith } from '../../lib/encryption/decoder';
 import { LifeboatError } from '../../lib/errors';
+import { binaryData } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { resolveAllowed } from '../shared/file-access';
 import { requiredText } from '../shared/parameters';
@@ -70,13 +71,6 @@ async function fileOf(context: IExecuteFunctions, itemIndex: number) {
 
 function binaryOf(context: IExecuteFunctions, itemIndex: number) {
 	const field = requiredText(context, 'binaryPropertyName', itemIndex, 'Input Binary Field');
-	const data = context.helpers.assertBinaryData(itemIndex, field);
-	const { id } = data;
-	return {
-		open: async () =>
-			id
-				? await context.helpers.getBinaryStream(id, 256 * 1024)
-				: Readable.from([Buffer.from(data.data, 'base64')]),
-		what: data.fileName ?? `binary field ${field}`,
-	};
+	const { open, fileName } = binaryData(context, itemIndex, field);
+	return { open, what: fileName ?? `binary field ${field}` };
 }

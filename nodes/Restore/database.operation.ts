@@ -5,6 +5,7 @@ import { planRestore } from '../../lib/databases/postgres/restore/dry-run';
 import { restoreGlobals } from '../../lib/databases/postgres/restore/globals';
 import type { RestoreTarget } from '../../lib/databases/postgres/restore/target/target';
 import { LifeboatError } from '../../lib/errors';
+import { passOn } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
 import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
@@ -12,7 +13,8 @@ import { cancelSignal } from '../shared/run';
 import { databaseContent, type DatabaseContent } from './database.content';
 import { progressLog } from './progress';
 
-export { description, options } from './database.descriptions';
+export { description } from './database.descriptions';
+export { options } from './database.options';
 
 interface Options extends IDataObject {
 	analyze?: boolean;
@@ -45,7 +47,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		if (content.isGlobals) {
 			refuseForGlobals(options);
 			const report = await restoreGlobals(connection, content.open, { signal });
-			return [emit(context, itemIndex, { kind: 'globals', ...content.about, ...report })];
+			return [passOn(context, itemIndex, { restored: { kind: 'globals', ...content.about, ...report } })];
 		}
 		const restoreOptions = optionsOf(context, itemIndex, options, content);
 		if (options.dryRun) {
@@ -66,32 +68,22 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const { tables, bytes, ...rest } = report;
 		const rows = tables.reduce((sum, table) => sum + table.rows, 0);
 		const seconds = Math.round(performance.now() - started) / 1000;
-		return [
-			emit(context, itemIndex, {
-				kind: 'database',
-				...content.about,
-				...rest,
-				tables: tables.length,
-				rows,
-				seconds,
-				...(bytes === undefined
-					? {}
-					: { bytes, megabytesPerSecond: Math.round(bytes / 1e5 / Math.max(seconds, 0.001)) / 10 }),
-			}),
-		];
+		const restored = {
+			kind: 'database',
+			...content.about,
+			...rest,
+			tables: tables.length,
+			rows,
+			seconds,
+			...(bytes === undefined
+				? {}
+				: { bytes, megabytesPerSecond: Math.round(bytes / 1e5 / Math.max(seconds, 0.001)) / 10 }),
+		};
+		// The backup itself passes on, so that another Restore can take its files, say.
+		return [passOn(context, itemIndex, { restored })];
 	} finally {
 		await reachable.close();
 	}
-}
-
-/** The backup itself passes on, so that another Restore can take its files, say. */
-function emit(context: IExecuteFunctions, itemIndex: number, restored: IDataObject): INodeExecutionData {
-	const input = context.getInputData()[itemIndex]!;
-	return {
-		json: { ...input.json, restored },
-		...(input.binary ? { binary: input.binary } : {}),
-		pairedItem: { item: itemIndex },
-	};
 }
 
 /** Better none than one that is taken for granted. */

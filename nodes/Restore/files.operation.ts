@@ -1,6 +1,7 @@
 import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { extractFiles } from '../../lib/archive/extract';
+import { passOn } from '../shared/artifacts';
 import { fileRules, resolveAllowed } from '../shared/file-access';
 import { cancelSignal } from '../shared/run';
 
@@ -81,24 +82,15 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		});
 	}
 	const seconds = Math.round(performance.now() - started) / 1000;
-	const input = context.getInputData()[itemIndex]!;
-	return [
-		{
-			// The backup itself passes on, so that another Restore can take its database, say.
-			json: {
-				...input.json,
-				restored: {
-					kind: 'files',
-					name: manifest.name,
-					dataOf: manifest.createdAt,
-					folder,
-					...report,
-					skipped: skipped.length,
-					seconds,
-				},
-			},
-			...(input.binary ? { binary: input.binary } : {}),
-			pairedItem: { item: itemIndex },
-		},
-	];
+	const restored = {
+		kind: 'files',
+		name: manifest.name,
+		dataOf: manifest.createdAt,
+		folder,
+		...report,
+		skipped: skipped.length,
+		seconds,
+	};
+	// The backup itself passes on, so that another Restore can take its database, say.
+	return [passOn(context, itemIndex, { restored })];
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { keyPlaceholders, planKey, storeBackup, storeNumbered } from '../../lib/storage/backups';
-import { readArtifact } from '../shared/artifacts';
+import { passOn, readArtifact } from '../shared/artifacts';
 import { requiredText } from '../shared/parameters';
 import { prefixOf, storageFor } from '../shared/storage';
 
@@ -41,18 +41,12 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		await removeLeftovers(context, storage, prefix);
 		const store = async (key: string) => await storeBackup(storage, artifact, { ...options, key });
 		const result = await storeNumbered(storage, plan, manifest.id, store, options.signal);
-		const input = context.getInputData()[itemIndex]!;
+		// The backup itself passes on, so that another Upload can make a second copy.
 		return [
-			{
-				// The backup itself passes on, so that another Upload can make a second copy.
-				json: {
-					...input.json,
-					manifest: result.manifest as unknown as IDataObject,
-					stored: await describeTransfer(context, itemIndex, storage, result),
-				},
-				...(input.binary ? { binary: input.binary } : {}),
-				pairedItem: { item: itemIndex },
-			},
+			passOn(context, itemIndex, {
+				manifest: result.manifest as unknown as IDataObject,
+				stored: await describeTransfer(context, itemIndex, storage, result),
+			}),
 		];
 	} finally {
 		await storage.close();

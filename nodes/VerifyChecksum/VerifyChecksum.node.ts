@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
+import { encryptionKeyCredential } from '../shared/properties';
 import { runToOutputs } from '../shared/run';
 
 import * as compare from './compare.operation';
@@ -36,10 +37,7 @@ export class VerifyChecksum implements INodeType {
 		outputNames: ['Passed', 'Failed'],
 		credentials: [
 			{
-				name: 'lifeboatEncryptionApi',
-				displayName: 'Backup Encryption Key',
-				required: false,
-				testedBy: 'testEncryptionKey',
+				...encryptionKeyCredential,
 				displayOptions: { show: { operation: ['restoreTest', 'verify'] }, hide: { level: ['stored'] } },
 			},
 			{

@@ -2,7 +2,7 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodePropertie
 
 import { listBackups } from '../../lib/storage/backups';
 import { earlierBackups, findSuspicions, suspicionError } from '../../lib/verification/suspicious';
-import { readArtifact } from '../shared/artifacts';
+import { passOn, readArtifact } from '../shared/artifacts';
 import { presentable } from '../shared/errors';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageFor } from '../shared/storage';
@@ -80,12 +80,7 @@ export async function execute(
 			const message = presentable(error.message);
 			context.addExecutionHints({ type: 'warning', location: 'outputPane', message });
 		}
-		const input = context.getInputData()[itemIndex]!;
-		return passed({
-			json: { ...input.json, comparison: report as unknown as IDataObject },
-			...(input.binary ? { binary: input.binary } : {}),
-			pairedItem: { item: itemIndex },
-		});
+		return passed(passOn(context, itemIndex, { comparison: report as unknown as IDataObject }));
 	} finally {
 		await storage.close();
 	}

@@ -2,7 +2,7 @@ import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n
 
 import { sha256Sidecar } from '../../lib/storage/backups/sidecars';
 import { checksumAlgorithms, checksumsOf, type ChecksumName } from '../../lib/verification/checksum';
-import { readArtifact } from '../shared/artifacts';
+import { passOn, readArtifact } from '../shared/artifacts';
 import { cancelSignal } from '../shared/run';
 
 import { passed } from './outputs';
@@ -48,13 +48,8 @@ export async function execute(
 	const { fileName, size, values } = await checksumsOf(artifact, [name], cancelSignal(context));
 	const value = values.get(name)!;
 	const line = sha256Sidecar(fileName, value);
-	const input = context.getInputData()[itemIndex]!;
-	return passed({
-		json: { ...input.json, checksum: { algorithm: title, value, size, line: line.trimEnd() } },
-		binary: {
-			...input.binary,
-			[field]: await context.helpers.prepareBinaryData(Buffer.from(line), fileName + extension, 'text/plain'),
-		},
-		pairedItem: { item: itemIndex },
-	});
+	const checksum = { algorithm: title, value, size, line: line.trimEnd() };
+	const file = await context.helpers.prepareBinaryData(Buffer.from(line), fileName + extension, 'text/plain');
+	const item = passOn(context, itemIndex, { checksum });
+	return passed({ ...item, binary: { ...item.binary, [field]: file } });
 }

@@ -1,6 +1,6 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import { caCertificateOption } from '../shared/properties';
+import { caCertificateOption, optionsCollection } from '../shared/properties';
 
 const show = { operation: ['restoreTest'] };
 
@@ -105,14 +105,8 @@ export const description: INodeProperties[] = [
 
 /** They stand last. */
 export const options: INodeProperties[] = [
-	{
-		displayName: 'Options',
-		name: 'options',
-		type: 'collection',
-		placeholder: 'Add option',
-		default: {},
-		displayOptions: { show },
-		options: [
+	optionsCollection(
+		[
 			{ ...caCertificateOption, displayOptions: { show: { '/scratch': ['server'] } } },
 			{
 				displayName: 'Maintenance Database',
@@ -140,5 +134,6 @@ export const options: INodeProperties[] = [
 				displayOptions: { show: { '/scratch': ['server'] } },
 			},
 		],
-	},
+		{ show },
+	),
 ];

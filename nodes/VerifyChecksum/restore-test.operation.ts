@@ -8,7 +8,7 @@ import { LifeboatError } from '../../lib/errors';
 import { writeProof } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
 import { testRestore, toProof, type RestoreTestReport } from '../../lib/verification/restore-test';
-import { readArtifact, type KnownArtifact } from '../shared/artifacts';
+import { passOn, readArtifact, type KnownArtifact } from '../shared/artifacts';
 import { encryptionKeys, postgresConnection } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';
 import { stagingFor } from '../shared/staging';
@@ -128,10 +128,5 @@ function emit(
 		context.addExecutionHints({ type: 'warning', location: 'outputPane', message });
 	}
 	if (error) return failed(context, itemIndex, error, { ...found, manifest });
-	const input = context.getInputData()[itemIndex]!;
-	return passed({
-		json: { ...input.json, verification: found },
-		...(input.binary ? { binary: input.binary } : {}),
-		pairedItem: { item: itemIndex },
-	});
+	return passed(passOn(context, itemIndex, { verification: found }));
 }

@@ -4,6 +4,7 @@ import type { Manifest } from '../../lib/artifact/manifest';
 import { LifeboatError } from '../../lib/errors';
 import { listBackups, readBackup } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
+import { alsoShownFor } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageCredentials, storageProperties } from '../shared/storage';
 
@@ -15,20 +16,13 @@ const places: Record<string, string[]>[] = [
 
 /** Where the backup lies that the item holds. */
 export const storedBackupProperties: INodeProperties[] = places.flatMap((place) =>
-	storageProperties.map((property) => ({
-		...property,
-		displayOptions: { ...property.displayOptions, show: { ...property.displayOptions?.show, ...place } },
-	})),
+	storageProperties.map((property) => alsoShownFor(property, place)),
 );
 
 /** One entry a type, as n8n looks at the first only: which storage is chosen tells whether it is shown. */
-export const storedBackupCredentials = storageCredentials.map((credential) => ({
-	...credential,
-	displayOptions: {
-		...credential.displayOptions,
-		show: { ...credential.displayOptions?.show, operation: places.flatMap(({ operation }) => operation!) },
-	},
-}));
+export const storedBackupCredentials = storageCredentials.map((credential) =>
+	alsoShownFor(credential, { operation: places.flatMap(({ operation }) => operation!) }),
+);
 
 /**
  * The key under which a backup lies in a storage: where the item says, if that is still this backup; else it is looked for under the prefix.

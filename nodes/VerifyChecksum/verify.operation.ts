@@ -5,7 +5,7 @@ import { LifeboatError } from '../../lib/errors';
 import { verifyChecksumFile } from '../../lib/verification/checksum';
 import { checkBackup, isVerdict } from '../../lib/verification/outcome';
 import type { VerificationLevel } from '../../lib/verification/report';
-import { readArtifact } from '../shared/artifacts';
+import { passOn, readArtifact } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { textParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
@@ -77,12 +77,7 @@ export async function execute(
 		}
 	}
 	// The backup passes on unchanged: verifying is a step on the way to Upload.
-	const input = context.getInputData()[itemIndex]!;
-	return passed({
-		json: { ...input.json, verification: outcome.report as unknown as IDataObject },
-		...(input.binary ? { binary: input.binary } : {}),
-		pairedItem: { item: itemIndex },
-	});
+	return passed(passOn(context, itemIndex, { verification: outcome.report as unknown as IDataObject }));
 }
 
 async function checksumFile(context: IExecuteFunctions, itemIndex: number, field: string): Promise<string> {

@@ -45,17 +45,29 @@ export async function readArtifact(context: IExecuteFunctions, itemIndex: number
 		return fileArtifact(manifest, await resolveAllowed(context, String(reference.path)));
 	}
 	if (reference.handOver === 'binary') {
-		const data = context.helpers.assertBinaryData(itemIndex, reference.field);
-		const { id } = data;
-		return storedArtifact(manifest, async () =>
-			id
-				? await context.helpers.getBinaryStream(id, 256 * 1024)
-				: Readable.from([Buffer.from(data.data, 'base64')]),
-		);
+		return storedArtifact(manifest, binaryData(context, itemIndex, reference.field).open);
 	}
 	throw new LifeboatError('NO_BACKUP', 'The input item does not say where the bytes of its backup are', {
 		hint: 'Pass on the fields "artifact" and "manifest" unchanged. If they are, update n8n-nodes-lifeboat',
 	});
+}
+
+/** The file in a binary field, which must be there: opened from its start as often as need be. */
+export function binaryData(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	field: string,
+): { open: () => Promise<Readable>; fileName: string | undefined } {
+	const { id, data, fileName } = context.helpers.assertBinaryData(itemIndex, field);
+	const open = async () =>
+		id ? await context.helpers.getBinaryStream(id, 256 * 1024) : Readable.from([Buffer.from(data, 'base64')]);
+	return { open, fileName };
+}
+
+/** The incoming item as it is, backup and binary data included, and what this node found out besides. */
+export function passOn(context: IExecuteFunctions, itemIndex: number, more: IDataObject): INodeExecutionData {
+	const { json, binary } = context.getInputData()[itemIndex]!;
+	return { json: { ...json, ...more }, ...(binary && { binary }), pairedItem: { item: itemIndex } };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { INodeProperties } from 'n8n-workflow';
+import type { IDisplayOptions, INodeCredentialDescription, INodeProperties } from 'n8n-workflow';
 
 /** How a node passes its backup on. */
 export const handOverProperty: INodeProperties = {
@@ -53,3 +53,39 @@ export const caCertificateOption: INodeProperties = {
 	description:
 		"PEM certificate of the authority that signed the server's. The connection is then encrypted and checked.",
 };
+
+/** Of a node that opens backups, which not all need; the node registers `testEncryptionKey`. */
+export const encryptionKeyCredential: INodeCredentialDescription = {
+	name: 'lifeboatEncryptionApi',
+	displayName: 'Backup Encryption Key',
+	required: false,
+	testedBy: 'testEncryptionKey',
+};
+
+/** The collection of a node's options, in the order of their titles. */
+export function optionsCollection(
+	options: INodeProperties[],
+	displayOptions?: IDisplayOptions,
+	name = 'options',
+): INodeProperties {
+	return {
+		displayName: 'Options',
+		name,
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		options: options.toSorted((a, b) => a.displayName.localeCompare(b.displayName, 'en')),
+		...(displayOptions && { displayOptions }),
+	};
+}
+
+/** A property or credential that is shown only where this is chosen, too. */
+export function alsoShownFor<Shown extends { displayOptions?: IDisplayOptions }>(
+	shown: Shown,
+	show: NonNullable<IDisplayOptions['show']>,
+): Shown {
+	return {
+		...shown,
+		displayOptions: { ...shown.displayOptions, show: { ...shown.displayOptions?.show, ...show } },
+	};
+}

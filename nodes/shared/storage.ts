@@ -4,6 +4,7 @@ import { LifeboatError } from '../../lib/errors';
 import type { Storage } from '../../lib/storage/storage';
 
 import { textParameter } from './parameters';
+import { alsoShownFor } from './properties';
 import { storageKinds } from './storages/kinds';
 import { storageFields } from './storages/storage-kind';
 
@@ -27,13 +28,7 @@ export const storageProperties: INodeProperties[] = [
 		description: 'The kind of place where the backups lie',
 	},
 	...storageKinds.flatMap(({ value, properties }) =>
-		properties.map((property) => ({
-			...property,
-			displayOptions: {
-				...property.displayOptions,
-				show: { ...property.displayOptions?.show, storage: [value] },
-			},
-		})),
+		properties.map((property) => alsoShownFor(property, { storage: [value] })),
 	),
 	{
 		displayName: 'Prefix',

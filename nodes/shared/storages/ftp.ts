@@ -2,6 +2,7 @@ import type { ICredentialDataDecryptedObject } from 'n8n-workflow';
 
 import { ftpStorage, type FtpSettings } from '../../../lib/storage/ftp/ftp-storage';
 import { pem } from '../credentials';
+import { caCertificateOption } from '../properties';
 
 import type { StorageKind } from './storage-kind';
 
@@ -33,13 +34,8 @@ export const ftp: StorageKind = {
 				'The folder on the server, made if missing. Without / at its start, and when empty, it is taken from the folder that the login begins in.',
 		},
 		{
-			displayName: 'CA Certificate',
-			name: 'caCertificate',
-			type: 'string',
-			typeOptions: { rows: 4 },
-			default: '',
-			placeholder: '-----BEGIN CERTIFICATE-----',
-			description: 'The PEM text of the authority that vouches for the server, if it is your own',
+			...caCertificateOption,
+			description: "PEM certificate of the authority that signed the server's, if it is your own",
 			displayOptions: { hide: { security: ['none'] } },
 		},
 		{
