@@ -71,7 +71,7 @@ interface Skeleton {
 	toc: ArchiveToc;
 	/** The tables whose rows are to be read, by the number of their entry. */
 	tables: Map<number, DumpedTable>;
-	/** Data that pg_dump has written itself: of tables without columns. */
+	/** Data that pg_dump has written itself. */
 	contents: Map<number, Buffer[]>;
 	/** The OIDs of the large objects that belong into an entry. */
 	objects: Map<number, number[]>;
@@ -104,10 +104,6 @@ async function readSkeleton(dump: RunningDump, database: string): Promise<Skelet
 		const table = dump.session.dumpedTables[next++];
 		if (!table || entry.tag !== text(table.nameBytes)) {
 			throw incomplete('pg_dump read other tables than it wrote');
-		}
-		if (table.hasNoColumns) {
-			contents.set(entry.dumpId, content);
-			continue;
 		}
 		const target = dump.session.setTarget(table, Buffer.concat(content));
 		entry.copyStmt = copyStatement(text(target.sql), text(table.columns));

@@ -11,7 +11,7 @@ const declaration = new RegExp(
 	`^DECLARE _pg_dump_cursor CURSOR FOR SELECT (${identifiers}) FROM ONLY (${identifier})\\.(${identifier})( [^]*)?$`,
 );
 const insertion = new RegExp(
-	`^INSERT INTO (${identifier})\\.(${identifier}) \\(c(?:, c)*\\) (?:OVERRIDING SYSTEM VALUE )?VALUES \\(NULL(?:, NULL)*\\);\\n+$`,
+	`^INSERT INTO (${identifier})\\.(${identifier}) (?:DEFAULT VALUES|\\(c(?:, c)*\\) (?:OVERRIDING SYSTEM VALUE )?VALUES \\(NULL(?:, NULL)*\\));\\n+$`,
 );
 
 /** A name as SQL, its bytes as Latin-1 characters, and its parts as they read. */
@@ -25,10 +25,9 @@ export interface QualifiedName {
 
 /** A table whose rows pg_dump wants to read. Texts hold bytes as Latin-1 characters. */
 export interface RowCursor extends QualifiedName {
-	/** As SQL: `a, "B"`. */
+	/** As SQL: `a, "B"`. Empty for a table without columns that are stored. */
 	columns: string;
-	/** A table without columns that are stored: pg_dump reads nothing but the number of its rows. */
-	hasNoColumns: boolean;
+	/** How many pg_dump expects to get: one of nulls where there are none. */
 	columnCount: number;
 	/** The statement that reads the rows. */
 	copyOut: string;
@@ -38,18 +37,18 @@ export interface RowCursor extends QualifiedName {
 export function parseCursor(sql: string): RowCursor | undefined {
 	const match = declaration.exec(sql);
 	if (!match) return undefined;
-	const [, columns, schema, name, filter] = match as unknown as [string, string, string, string, string?];
+	const [, selected, schema, name, filter] = match as unknown as [string, string, string, string, string?];
 	const table = qualifiedName(schema, name);
+	// A column of that name would stand in quotes.
+	const columns = selected === 'NULL' ? '' : selected;
 	return {
 		...table,
 		columns,
-		// A column of that name would stand in quotes.
-		hasNoColumns: columns === 'NULL',
-		columnCount: columns.match(new RegExp(identifier, 'g'))?.length ?? 0,
+		columnCount: columns.match(new RegExp(identifier, 'g'))?.length ?? 1,
 		// What pg_dump itself would send: reading the table is faster than a query, where it does.
 		copyOut: filter
 			? `COPY (SELECT ${columns} FROM ONLY ${table.sql}${filter}) TO stdout`
-			: `COPY ${table.sql} (${columns}) TO stdout`,
+			: `COPY ${table.sql} ${columns === '' ? '' : `(${columns}) `}TO stdout`,
 	};
 }
 

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import type { SequenceValue, TableRows } from '../../../artifact/manifest';
 import { LifeboatError } from '../../../errors';
 import type { Progress } from '../../engine';
+import { copyStatement } from '../archive/skeleton';
 import { postgresError } from '../errors';
 
 import { copyOut } from './copy-out';
@@ -122,9 +123,9 @@ export class DumpSession {
 			if (this.rowsPlace === 'later' && isLargeObjectRead(request)) return emptyResult();
 			return this.forward(request);
 		}
-		if (sql.startsWith('DECLARE _pg_dump_cursor ')) return this.declare(sql, request);
-		if (/^FETCH \d+ FROM _pg_dump_cursor$/.test(sql)) return yield* this.fetch(request);
-		if (sql === 'CLOSE _pg_dump_cursor') return this.close(request);
+		if (sql.startsWith('DECLARE _pg_dump_cursor ')) return this.declare(sql);
+		if (/^FETCH \d+ FROM _pg_dump_cursor$/.test(sql)) return yield* this.fetch();
+		if (sql === 'CLOSE _pg_dump_cursor') return this.close();
 		// The transaction was begun before pg_dump came.
 		if (sql === 'BEGIN') return commandComplete('BEGIN');
 		const adapted = this.adapt(sql);
@@ -195,24 +196,18 @@ export class DumpSession {
 		return bytes;
 	}
 
-	private async declare(sql: string, request: Buffer): Promise<Buffer> {
+	private async declare(sql: string): Promise<Buffer> {
 		const table = parseCursor(sql);
 		if (!table || this.cursor) throw incomplete('pg_dump asked for rows in an unknown way');
 		this.expected ??= await this.expect();
 		this.cursor = { ...table, state: 'declared', rows: 0 };
 		this.dumpedTables.push(this.cursor);
-		return table.hasNoColumns ? this.forward(request, sql) : commandComplete('DECLARE CURSOR');
+		return commandComplete('DECLARE CURSOR');
 	}
 
-	private async *fetch(request: Buffer): AsyncGenerator<Buffer, Buffer> {
+	private async *fetch(): AsyncGenerator<Buffer, Buffer> {
 		const { cursor } = this;
 		if (!cursor || cursor.state === 'done') throw incomplete('pg_dump asked for rows of no table');
-		// pg_dump writes a statement for each row of such a table, and no value goes through it.
-		if (cursor.hasNoColumns) {
-			const answer = await this.forward(request);
-			cursor.rows += Number(/FETCH (\d+)\0/.exec(answer.toString('latin1'))?.[1]);
-			return answer;
-		}
 		if (cursor.state === 'declared') {
 			cursor.state = 'one row';
 			return nullRows(cursor.columnCount, 1);
@@ -220,7 +215,7 @@ export class DumpSession {
 		if (this.rowsPlace === 'in place') {
 			const target = this.setTarget(cursor, Buffer.concat(this.held));
 			this.held = [];
-			yield Buffer.from(`COPY ${target.sql} (${cursor.columns}) FROM stdin;\n`, 'latin1');
+			yield Buffer.from(copyStatement(target.sql, cursor.columns), 'latin1');
 			yield* this.rowsOf(cursor);
 			yield Buffer.from('\\.\n');
 		}
@@ -228,15 +223,11 @@ export class DumpSession {
 		return nullRows(cursor.columnCount, 0);
 	}
 
-	private async close(request: Buffer): Promise<Buffer> {
+	private close(): Buffer {
 		const { cursor } = this;
-		if (!cursor || (cursor.state !== 'done' && !cursor.hasNoColumns) || !Number.isSafeInteger(cursor.rows)) {
-			throw incomplete('pg_dump stopped reading a table before its end');
-		}
+		if (cursor?.state !== 'done') throw incomplete('pg_dump stopped reading a table before its end');
 		this.cursor = undefined;
-		if (!cursor.hasNoColumns) return commandComplete('CLOSE CURSOR');
-		this.tablesRead += 1;
-		return this.forward(request);
+		return commandComplete('CLOSE CURSOR');
 	}
 }
 
