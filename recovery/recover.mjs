@@ -2,6 +2,7 @@
 // Opens backups of n8n-nodes-lifeboat without n8n and without an install: this file and Node 20 or newer are enough.
 // It is one file on purpose, and shares no code with the package, so that it can lie beside the backups for years.
 //   node recover.mjs help
+import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -9,7 +10,7 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
 import { Readable, Writable } from 'node:stream';
-import { finished, pipeline } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import tty from 'node:tty';
 import { parseArgs } from 'node:util';
 import zlib from 'node:zlib';
@@ -17,7 +18,7 @@ import zlib from 'node:zlib';
 const HELP = `Opens backups made by n8n-nodes-lifeboat.
 
   node recover.mjs list [folder]           what lies there, and which key each backup needs
-  node recover.mjs verify <backup>         checksum, decryption, decompression and content, nothing is written
+  node recover.mjs verify <backup> ...     checksum, decryption, decompression and content, nothing is written
   node recover.mjs decrypt <backup> [-o f] takes the encryption off, nothing else
   node recover.mjs open <backup> [-o f]    decrypts and decompresses: the SQL, dump or tar file
   node recover.mjs unpack <backup> -C dir  open, and unpack an archive of files into a new folder
@@ -77,13 +78,20 @@ class Source {
 		return bytes;
 	}
 
+	/** At least one byte, as they come; none only at the end. */
+	async some(most = Infinity) {
+		while (this.#held.length === 0 && !this.#ended) await this.#fill(1);
+		const bytes = this.#held.subarray(0, Math.min(most, this.#held.length));
+		this.#held = this.#held.subarray(bytes.length);
+		return bytes;
+	}
+
+	putBack(bytes) {
+		this.#held = Buffer.concat([bytes, this.#held]);
+	}
+
 	async *rest() {
-		if (this.#held.length > 0) yield await this.take(this.#held.length);
-		while (!this.#ended) {
-			const { value, done } = await this.#chunks.next();
-			if (done) this.#ended = true;
-			else yield value;
-		}
+		for (let bytes = await this.some(); bytes.length > 0; bytes = await this.some()) yield bytes;
 	}
 }
 
@@ -296,32 +304,29 @@ async function readIdentities(files) {
 	return identities;
 }
 
+/** Strictly as age has it: whatever is not within the armour would be lost without a word. */
 async function* dearmored(source) {
-	let text = '';
-	let ended = false;
-	let started = false;
-	for await (const data of source.rest()) {
-		text += data.toString('latin1');
-		if (!started) {
-			const begin = /^\s*-----BEGIN AGE ENCRYPTED FILE-----\r?\n/.exec(text);
-			if (!begin) continue;
-			started = true;
-			text = text.slice(begin[0].length);
+	let state = 'before';
+	let held = '';
+	let isShort = false;
+	for (let isEnd = false; !isEnd;) {
+		const data = await source.some();
+		isEnd = data.length === 0;
+		const lines = (held + data.toString('latin1')).split('\n');
+		held = isEnd ? '' : lines.pop();
+		if (held.length > 4096) fail('The ASCII armour of the file is damaged');
+		let body = '';
+		for (const line of lines.map((raw) => raw.trim())) {
+			if (state === 'before' && line === '-----BEGIN AGE ENCRYPTED FILE-----') state = 'inside';
+			else if (state === 'inside' && line === '-----END AGE ENCRYPTED FILE-----') state = 'after';
+			else if (state === 'inside' && !isShort && /^(?=.{4,64}$)[A-Za-z0-9+/]+={0,2}$/.test(line)) {
+				isShort = line.length < 64 || line.endsWith('=');
+				body += line;
+			} else if (line !== '' || state === 'inside') fail('The ASCII armour of the file is damaged');
 		}
-		const end = text.indexOf('-----END');
-		const usable = (end === -1 ? text.slice(0, text.lastIndexOf('\n') + 1) : text.slice(0, end)).replaceAll(
-			/\s/g,
-			'',
-		);
-		const whole = end === -1 ? usable.length - (usable.length % 4) : usable.length;
-		text = usable.slice(whole) + (end === -1 ? text.slice(text.lastIndexOf('\n') + 1) : '');
-		if (whole > 0) yield Buffer.from(usable.slice(0, whole), 'base64');
-		if (end !== -1) {
-			ended = true;
-			break;
-		}
+		if (body !== '') yield Buffer.from(body, 'base64');
 	}
-	if (!ended) fail('The file ends before the last line of its ASCII armour');
+	if (state !== 'after') fail('The file ends before the last line of its ASCII armour');
 }
 
 async function* openAge(source, keys) {
@@ -410,56 +415,115 @@ async function* openAes(source, keys) {
 
 // ------------------------------------------------------------------------------------------------ commands, decoders
 
-/** Sends bytes through a command. It fails unless the command ends with status 0. */
-async function* through(command, args, source, { passphrase, hint }) {
-	const stdio = ['pipe', 'pipe', 'inherit', ...(passphrase === undefined ? [] : ['pipe'])];
-	const child = spawn(command, args, { stdio });
-	let failure;
+/**
+ * Sends bytes through a command. It fails unless the command ends with status 0, or with another one that `isFine` forgives.
+ *
+ * @param options what it gets through descriptor 3; `isFine` is asked about what it says through descriptor 4.
+ */
+async function* through(command, args, source, { passphrase, isFine, hint }) {
+	const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit', 'pipe', 'pipe'] });
+	let notStarted = false;
+	let said = '';
 	const closed = new Promise((resolve) => {
-		child.on('error', (error) => {
-			failure = error;
+		child.on('error', () => {
+			notStarted = true;
 			resolve(-1);
 		});
 		child.on('close', resolve);
 	});
-	if (passphrase !== undefined) child.stdio[3].end(`${passphrase}\n`);
-	// A command that ends early says why by its status.
-	const fed = pipeline(Readable.from(source.rest()), child.stdin).catch(() => {});
+	child.stdio[4].on('data', (data) => (said += data.toString('latin1'))).on('error', () => {});
+	child.stdio[3].on('error', () => {}).end(passphrase === undefined ? '' : `${passphrase}\n`);
+	// A command that ends early says why by its status; what the bytes themselves fail with counts more.
+	let unread;
+	const bytes = async function* () {
+		try {
+			yield* source.rest();
+		} catch (error) {
+			unread = error;
+			throw error;
+		}
+	};
+	const fed = pipeline(Readable.from(bytes()), child.stdin).catch(() => {});
 	yield* child.stdout;
 	const status = await closed;
-	if (failure) fail(`The command ${command} could not be started. ${hint}`);
-	if (status !== 0) fail(`The command ${command} failed. What it wrote must not be used. ${hint}`);
+	if (notStarted) fail(`The command ${command} could not be started. ${hint}`);
+	if (status !== 0) child.stdin.destroy();
 	await fed;
+	if (unread) throw unread;
+	if (status !== 0 && !isFine?.(said))
+		fail(`The command ${command} failed. What it wrote must not be used. ${hint}`);
+}
+
+/** gpg ends with 2 for want of the public key of who signed, too: all of it was decrypted and is authentic all the same. */
+function isOnlyUnsigned(said) {
+	const lines = said.split('\n').map((line) => line.replace('[GNUPG:] ', ''));
+	const has = (pattern) => lines.some((line) => pattern.test(line));
+	const unsigned =
+		has(/^DECRYPTION_OKAY/) &&
+		has(/^NO_PUBKEY /) &&
+		// The sixth field is the reason: 9 is a missing key.
+		lines.every((line) => !line.startsWith('ERRSIG ') || line.split(' ')[6] === '9') &&
+		!has(/^(?:BADSIG|BADMDC|DECRYPTION_FAILED|EXPSIG|REVKEYSIG|NODATA|UNEXPECTED|FAILURE (?!gpg-exit))/);
+	if (unsigned) say('It is signed with a key that gpg does not know: who made it was not checked');
+	return unsigned;
 }
 
 async function* openPgp(source, keys) {
 	const passphrase = keys.givenPassphrase();
 	const args = [
-		'--quiet',
+		...['--quiet', '--status-fd', '4'],
 		...(passphrase === undefined ? [] : ['--batch', '--pinentry-mode', 'loopback', '--passphrase-fd', '3']),
 	];
 	const hint = 'By hand: gpg --import <private key>, then gpg --decrypt <backup>';
-	yield* through('gpg', [...args, '--decrypt'], source, { passphrase, hint });
+	yield* through('gpg', [...args, '--decrypt'], source, { passphrase, isFine: isOnlyUnsigned, hint });
 }
 
-async function* decompressed(source, stream) {
-	const result = Readable.from(source.rest()).compose(stream);
-	try {
-		yield* result;
-	} catch (error) {
-		if (error instanceof Failure) throw error;
-		fail(`The file is damaged or cut short: it does not decompress (${error.message})`);
+/** Gives an engine of node:zlib what it takes, and hands back what lies behind the end of a frame. */
+async function feed(engine, source) {
+	const ended = new Promise((resolve) => engine.once('end', resolve).once('close', resolve));
+	for (let data = await source.some(); data.length > 0; data = await source.some()) {
+		const before = engine.bytesWritten;
+		const left = () => data.subarray(engine.bytesWritten - before);
+		// Where a frame ends within the data, this is called early, late or never.
+		const taken = new Promise((resolve) =>
+			engine.write(data, (error) => error || left().length > 0 || resolve()),
+		);
+		await Promise.race([taken, ended]);
+		if (engine.errored) return;
+		if (left().length > 0) return source.putBack(left());
 	}
+	engine.end();
+}
+
+/** node:zlib ends where a zstd frame does, though another one follows: each gets an engine of its own. */
+async function* decompressed(source, createEngine) {
+	do {
+		const engine = createEngine();
+		let failure;
+		// What the bytes themselves fail with counts more than what is made of it.
+		const fed = feed(engine, source).catch((error) => {
+			failure = error;
+			engine.destroy(error);
+		});
+		try {
+			yield* engine;
+		} catch (error) {
+			if (failure) throw failure;
+			fail(`The file is damaged or cut short: it does not decompress (${error.message})`);
+		}
+		await fed;
+		if (failure) throw failure;
+	} while ((await source.peek(1)).length > 0);
 }
 
 const decoders = {
 	age: openAge,
 	'aes-256-gcm': openAes,
 	openpgp: openPgp,
-	gzip: (source) => decompressed(source, zlib.createGunzip()),
+	gzip: (source) => decompressed(source, () => zlib.createGunzip()),
 	zstd: (source) =>
 		zlib.createZstdDecompress
-			? decompressed(source, zlib.createZstdDecompress())
+			? decompressed(source, () => zlib.createZstdDecompress())
 			: through('zstd', ['-dc'], source, {
 					hint: 'This Node has no zstd: install the command, or Node 22.15 or newer',
 				}),
@@ -500,14 +564,39 @@ async function decoded(source, keys, steps, until = () => true) {
 
 // ----------------------------------------------------------------------------------------------------------- backups
 
+const isDigest = (value) => Number.isSafeInteger(value?.size) && /^[0-9a-f]{64}$/.test(value.sha256);
+
+/** @returns undefined if there is none. */
 async function readManifest(file) {
-	const text = await fsp.readFile(`${file}.manifest.json`, 'utf8').catch(() => undefined);
+	const text = await fsp.readFile(`${file}.manifest.json`, 'utf8').catch((error) => {
+		if (error.code === 'ENOENT') return undefined;
+		return fail(`${file}.manifest.json could not be read: ${error.message}`);
+	});
 	if (text === undefined) return undefined;
+	const without = 'Move it away to go on without it';
+	let manifest;
 	try {
-		return JSON.parse(text);
+		manifest = JSON.parse(text);
 	} catch {
-		return fail(`${file}.manifest.json is damaged. Move it away to go on without it`);
+		fail(`${file}.manifest.json is damaged. ${without}`);
 	}
+	if (manifest?.formatVersion > 1)
+		fail(`${file}.manifest.json is of a newer version than this script. Take a newer one, or: ${without}`);
+	const { transformations, content, stored } = manifest ?? {};
+	const isWhole = isDigest(content) && isDigest(stored) && Array.isArray(transformations);
+	if (!isWhole || !transformations.every((each) => typeof each?.format === 'string'))
+		fail(`${file}.manifest.json is no manifest of a backup. ${without}`);
+	return manifest;
+}
+
+/** The SHA-256 that the checksum file beside a backup says; undefined if there is none. */
+async function readChecksumFile(file) {
+	const text = await fsp.readFile(`${file}.sha256`, 'utf8').catch(() => undefined);
+	if (text === undefined) return undefined;
+	return (
+		/^\\?([0-9a-fA-F]{64}) [ *]/.exec(text)?.[1].toLowerCase() ??
+		fail(`${file}.sha256 is damaged. Move it away to go on without it`)
+	);
 }
 
 const stepsOf = (manifest) => manifest?.transformations.map(({ format }) => format).reverse();
@@ -534,9 +623,10 @@ function compare(what, found, expected) {
 	}
 }
 
-/** Opens a backup. `finish` compares with the manifest, once all was read. */
+/** Opens a backup. `finish` compares with the manifest, or else with the checksum file, once all was read. */
 async function openBackup(file, keys, until) {
 	const manifest = file === undefined ? undefined : await readManifest(file);
+	const sha256 = file === undefined || manifest ? undefined : await readChecksumFile(file);
 	const stored = {};
 	const content = {};
 	const stream =
@@ -544,22 +634,27 @@ async function openBackup(file, keys, until) {
 	const source = new Source(measured(stream, stored));
 	const { source: last, undone } = await decoded(source, keys, stepsOf(manifest), until);
 	return {
-		manifest,
-		undone,
-		format: manifest?.format,
+		...{ manifest, sha256, undone, content, stored },
 		chunks: measured(last.rest(), content),
 		async finish() {
-			for await (const rest of source.rest()) void rest;
-			if (!manifest) return;
-			compare('file', stored, manifest.stored);
-			if (undone.length === manifest.transformations.length) compare('content', content, manifest.content);
+			await this.compareFile();
+			if (manifest && undone.length === manifest.transformations.length)
+				compare('content', content, manifest.content);
 		},
-		content,
-		stored,
+		/** Only the bytes as they lie there, also where they could not be opened. */
+		async compareFile() {
+			for await (const rest of source.rest()) void rest;
+			if (stored.size === 0) fail(`${file ?? 'The input'} is empty. Take another copy`);
+			if (sha256 !== undefined) compare('file', stored, { size: stored.size, sha256 });
+			if (manifest) compare('file', stored, manifest.stored);
+		},
 	};
 }
 
-/** The final name only ever stands for whole content. */
+/** A name that nothing has, beside the final one: what lies there under other names is not ours to remove. */
+const partOf = (target) => `${target}.${crypto.randomBytes(6).toString('hex')}.part`;
+
+/** The final name only ever stands for whole content, and never for less than lay there before. */
 async function writeWhole(target, backup) {
 	if (target === '-') {
 		for await (const data of backup.chunks)
@@ -567,15 +662,19 @@ async function writeWhole(target, backup) {
 		await backup.finish();
 		return;
 	}
-	if (fs.existsSync(target)) fail(`${target} exists. Choose another name with -o`);
-	const part = `${target}.part`;
+	const taken = `${target} exists. Choose another name with -o`;
+	if (fs.existsSync(target)) fail(taken);
+	const part = partOf(target);
 	try {
 		await pipeline(Readable.from(backup.chunks), fs.createWriteStream(part, { mode: 0o600, flags: 'wx' }));
 		await backup.finish();
-		await fsp.rename(part, target);
-	} catch (error) {
+		// Unlike a rename, a second name replaces nothing. Not every file system has such.
+		await fsp.link(part, target).catch((error) => {
+			if (error.code === 'EEXIST' || fs.existsSync(target)) fail(taken);
+			return fsp.rename(part, target);
+		});
+	} finally {
 		await fsp.rm(part, { force: true });
-		throw error;
 	}
 	say(`${target}: ${backup.content.size} bytes, SHA-256 ${backup.content.sha256}`);
 }
@@ -587,67 +686,157 @@ function nameWithout(file, undone) {
 	return name === path.basename(file) ? `${name}.out` : name;
 }
 
+const BACKUP_NAME = /\.(?:sql|dump|tar)(?:\.(?:gz|zst))?(?:\.(?:age|aes|gpg|asc|pgp))*$/;
+
 async function list(folder) {
-	let count = 0;
-	for (const name of (await fsp.readdir(folder, { recursive: true })).sort()) {
-		if (!name.endsWith('.manifest.json')) continue;
-		const file = path.join(folder, name.slice(0, -'.manifest.json'.length));
-		const manifest = await readManifest(file);
-		const stat = await fsp.stat(file).catch(() => undefined);
-		const size = !stat
-			? 'MISSING'
-			: stat.size === manifest.stored.size
-				? `${stat.size} bytes`
-				: `${stat.size} bytes, NOT ${manifest.stored.size}`;
-		console.log(`${file}\n  ${manifest.name}, ${manifest.kind}, ${manifest.createdAt}, ${size}`);
-		for (const { type, format, recipients, passphrase } of manifest.transformations) {
-			if (type !== 'encryption') continue;
-			for (const recipient of recipients ?? []) console.log(`  ${format}: opened by the key of ${recipient}`);
-			if (passphrase) console.log(`  ${format}: opened by a passphrase`);
+	const names = new Set(await fsp.readdir(folder, { recursive: true }));
+	const backups = [...names]
+		.map((name) => (name.endsWith('.manifest.json') ? name.slice(0, -'.manifest.json'.length) : name))
+		.filter((name) => names.has(`${name}.manifest.json`) || BACKUP_NAME.test(name));
+	let problems = 0;
+	for (const name of [...new Set(backups)].sort()) {
+		const file = path.join(folder, name);
+		try {
+			if (!(await listOne(file))) problems += 1;
+		} catch (error) {
+			if (!(error instanceof Failure)) throw error;
+			console.log(`${file}\n  ${error.message}`);
+			problems += 1;
 		}
-		for (const command of manifest.restoreCommands ?? []) console.log(`  $ ${command}`);
-		count += 1;
 	}
-	if (count === 0)
-		fail(`There is no manifest in ${folder}. Files without one can still be opened: open <file>`);
+	if (backups.length === 0) fail(`There is no backup in ${folder}`);
+	if (problems > 0) fail(`${problems} of ${new Set(backups).size} are not as they should be`);
 }
+
+/** @returns whether it is as its manifest says, as far as can be told without reading it. */
+async function listOne(file) {
+	const manifest = await readManifest(file);
+	const stat = await fsp.stat(file).catch(() => undefined);
+	if (!manifest) {
+		console.log(`${file}\n  ${stat?.size} bytes, NO MANIFEST: verify and open work all the same`);
+		return stat?.size > 0;
+	}
+	const isWhole = stat?.size === manifest.stored.size;
+	const size = !stat ? 'MISSING' : `${stat.size} bytes${isWhole ? '' : `, NOT ${manifest.stored.size}`}`;
+	console.log(`${file}\n  ${manifest.name}, ${manifest.kind}, ${manifest.createdAt}, ${size}`);
+	for (const { type, format, recipients, passphrase } of manifest.transformations) {
+		if (type !== 'encryption') continue;
+		for (const recipient of recipients ?? []) console.log(`  ${format}: opened by the key of ${recipient}`);
+		if (passphrase) console.log(`  ${format}: opened by a passphrase`);
+	}
+	for (const command of manifest.restoreCommands ?? []) console.log(`  $ ${command}`);
+	return isWhole;
+}
+
+/** What content is, by its first bytes. */
+async function contentOf(source) {
+	const start = await source.peek(512);
+	const text = start.toString('latin1');
+	if (text.startsWith('PGDMP')) return 'pg-custom';
+	if (/^-- PostgreSQL database (?:cluster )?dump\r?$/m.test(text)) return 'plain-sql';
+	return start.length === 512 && (isZero(start) || isHeader(start)) ? 'tar' : undefined;
+}
+
+/** Reads content to its end, and says what of its own format is proven. */
+const contentChecks = {
+	async tar(source, entries) {
+		const found = [];
+		let count = 0;
+		for await (const { name } of tarEntries(source)) {
+			safePath('.', name);
+			if (entries && found.length <= entries.length + 1) found.push(name);
+			count += 1;
+		}
+		const expected = entries && ['manifest.json', ...entries.map(({ path }) => path)];
+		if (expected && expected.join('\n') !== found.join('\n'))
+			fail('The bundle does not hold the backups that its manifest names');
+		return `an archive of ${count} entries, with its end`;
+	},
+	async 'plain-sql'(source) {
+		const hasHeader = (await contentOf(source)) === 'plain-sql';
+		let end = '';
+		for await (const data of source.rest())
+			end = (end + data.subarray(-1024).toString('latin1')).slice(-1024);
+		if (!hasHeader || !/^-- PostgreSQL database (?:cluster )?dump complete\r?$/m.test(end))
+			fail(`The dump has no ${hasHeader ? 'last' : 'first'} line as pg_dump writes it: it is not whole`);
+		return 'a SQL dump with its last line';
+	},
+	async 'pg-custom'(source) {
+		if ((await contentOf(source)) !== 'pg-custom') fail('The content is no archive of pg_dump');
+		for await (const rest of source.rest()) void rest;
+		return 'an archive of pg_dump; pg_restore -f /dev/null decodes its rows, which this script does not';
+	},
+};
 
 async function verify(file, keys) {
 	const backup = await openBackup(file, keys);
-	let start = Buffer.alloc(0);
-	let end = Buffer.alloc(0);
-	for await (const data of backup.chunks) {
-		if (start.length < 512) start = Buffer.concat([start, data]).subarray(0, 512);
-		end = Buffer.concat([end, data]).subarray(-1024);
+	const { manifest, sha256, undone, content } = backup;
+	const source = new Source(backup.chunks);
+	const check = contentChecks[manifest?.format ?? (await contentOf(source))];
+	let notWhole;
+	const entries = manifest?.kind === 'bundle' ? (manifest.entries ?? []) : undefined;
+	const kind = await check?.(source, entries).catch((error) => {
+		notWhole = error;
+	});
+	if (notWhole) {
+		// Bytes that changed where they lie say more than what comes of them.
+		await backup.compareFile();
+		throw notWhole;
 	}
+	for await (const rest of source.rest()) void rest;
 	await backup.finish();
-	const { format } = backup.manifest ?? {};
-	if (format === 'tar' && !end.equals(Buffer.alloc(1024))) fail('The archive has no end');
-	if (format === 'pg-custom' && start.toString('latin1', 0, 5) !== 'PGDMP')
-		fail('The content is no archive of pg_dump');
-	const proven = backup.manifest
+	const isTold = manifest !== undefined || sha256 !== undefined || undone.length > 0;
+	if (!isTold && (check === undefined || check === contentChecks['pg-custom']))
+		fail(`Nothing tells whether ${file} is whole: it has no manifest and no checksum file beside it`);
+	const proven = manifest
 		? 'file and content are what the manifest says'
-		: 'there is no manifest to compare it with';
-	console.log(`${file}: opens to its end (${backup.undone.join(', ') || 'nothing to undo'}); ${proven}`);
-	console.log(`content: ${backup.content.size} bytes, SHA-256 ${backup.content.sha256}`);
+		: `there is no manifest to compare it with${sha256 === undefined ? '' : ', but it has the SHA-256 of the checksum file'}`;
+	console.log(`${file}: opens to its end (${undone.join(', ') || 'nothing to undo'}); ${proven}`);
+	console.log(`content: ${content.size} bytes, SHA-256 ${content.sha256}`);
+	console.log(
+		`content: ${kind ?? 'of a kind that this script does not know, so nothing says that it is whole'}`,
+	);
+}
+
+async function verifyAll(files, keys) {
+	let failures = 0;
+	for (const file of files) {
+		try {
+			await verify(file, keys);
+		} catch (error) {
+			say(`${file}: ${describe(error)}`);
+			failures += 1;
+		}
+	}
+	if (failures > 0) fail(`${failures} of ${files.length} ${failures === 1 ? 'does' : 'do'} not hold`);
 }
 
 // --------------------------------------------------------------------------------------------------------------- tar
 
+const isZero = (bytes) => bytes.every((byte) => byte === 0);
+
+function isHeader(block) {
+	const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
+	return /^ *[0-7]+[ \0]*$/.test(block.toString('latin1', 148, 156)) && sum === tarNumber(block, 148, 8);
+}
+
 function tarText(block, start, length) {
 	const bytes = block.subarray(start, start + length);
 	const end = bytes.indexOf(0);
-	return bytes.toString('utf8', 0, end === -1 ? length : end);
+	const text = bytes.subarray(0, end === -1 ? length : end);
+	// Another name would be a wrong name.
+	if (!isUtf8(text)) fail('The archive has a name that is not UTF-8: unpack it with tar');
+	return text.toString('utf8');
 }
 
 function tarNumber(block, start, length) {
 	if (block[start] & 0x80) {
-		const value = Number(BigInt(`0x${block.subarray(start + 1, start + length).toString('hex')}`));
-		return Number.isSafeInteger(value) ? value : fail('The archive is damaged');
+		const value = BigInt.asIntN(8 * length - 1, BigInt(`0x${block.toString('hex', start, start + length)}`));
+		return Number.isSafeInteger(Number(value)) ? Number(value) : fail('The archive is damaged');
 	}
-	const text = tarText(block, start, length).trim();
-	if (!/^[0-7]*$/.test(text)) fail('The archive is damaged');
-	return parseInt(text || '0', 8);
+	const text = block.toString('latin1', start, start + length);
+	if (!/^ *[0-7]*[ \0]*$/.test(text)) fail('The archive is damaged');
+	return parseInt(text.trim() || '0', 8) || 0;
 }
 
 function paxRecords(bytes) {
@@ -655,135 +844,208 @@ function paxRecords(bytes) {
 	for (let at = 0; at < bytes.length;) {
 		const space = bytes.indexOf(0x20, at);
 		const length = Number(bytes.toString('latin1', at, space));
-		if (!(length > 0)) fail('The archive is damaged');
+		if (!(length > 0) || at + length > bytes.length) fail('The archive is damaged');
 		const [, key, value] =
-			/^([^=]+)=([\s\S]*)\n$/.exec(bytes.toString('utf8', space + 1, at + length)) ??
+			/^([^=]+)=([\s\S]*)\n$/.exec(tarText(bytes, space + 1, at + length - space - 1)) ??
 			fail('The archive is damaged');
+		if (key.startsWith('GNU.sparse.')) fail('The archive has a sparse file: unpack it with tar');
+		if (key === 'size' && !/^\d{1,16}$/.test(value)) fail('The archive is damaged');
 		records[key] = value;
 		at += length;
 	}
 	return records;
 }
 
+/** The entries of an archive. It ends only where the archive does: two blocks of zeros, and nothing behind them. */
+async function* tarEntries(source) {
+	const cut = 'The archive ends before its real end';
+	const exactly = async (length) => {
+		const bytes = await source.take(length);
+		return bytes.length === length ? bytes : fail(cut);
+	};
+	let pax = {};
+	for (;;) {
+		const block = await exactly(512);
+		if (isZero(block)) break;
+		if (!isHeader(block)) fail('The archive is damaged');
+		const flag = block[156] === 0 ? '0' : String.fromCharCode(block[156]);
+		const size = pax.size === undefined ? tarNumber(block, 124, 12) : Number(pax.size);
+		if (size < 0) fail('The archive is damaged');
+		const padding = (512 - (size % 512)) % 512;
+		if ('xgLK'.includes(flag)) {
+			if (size > 1024 * 1024) fail('The archive is damaged');
+			const bytes = (await exactly(size + padding)).subarray(0, size);
+			if (flag === 'L') pax.path = tarText(bytes, 0, size);
+			else if (flag === 'K') pax.linkpath = tarText(bytes, 0, size);
+			else if (flag === 'x') pax = { ...pax, ...paxRecords(bytes) };
+			else if (['path', 'linkpath', 'size'].some((key) => key in paxRecords(bytes)))
+				fail(
+					'The archive has a header for all its entries that this script does not know: unpack it with tar',
+				);
+			continue;
+		}
+		const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? tarText(block, 345, 155) : '';
+		const name = pax.path ?? (prefix ? `${prefix}/` : '') + tarText(block, 0, 100);
+		let missing = size;
+		const body = async function* () {
+			while (missing > 0) {
+				const data = await source.some(missing);
+				if (data.length === 0) fail(cut);
+				missing -= data.length;
+				yield data;
+			}
+		};
+		yield {
+			...{ name, size, body },
+			// Before folders had a letter of their own, a slash stood for one.
+			flag: (flag === '0' || flag === '7') && name.endsWith('/') ? '5' : flag,
+			linkName: pax.linkpath ?? tarText(block, 157, 100),
+			mode: tarNumber(block, 100, 8) & 0o777,
+			mtime: pax.mtime === undefined ? tarNumber(block, 136, 12) : Number(pax.mtime),
+		};
+		for await (const rest of body()) void rest;
+		await exactly(padding);
+		pax = {};
+	}
+	if (Object.keys(pax).length > 0 || !isZero(await exactly(512))) fail('The archive is damaged near its end');
+	for await (const rest of source.rest()) if (!isZero(rest)) fail('Something follows the end of the archive');
+}
+
 /** The path of an entry within the folder. Nothing may lead out of it. */
 function safePath(folder, name) {
 	const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-	if (name.startsWith('/') || parts.includes('..') || /[\0\\]/.test(name) || /^[A-Za-z]:/.test(name)) {
+	const isForeign = process.platform === 'win32' && /[\\:*?"<>|]/.test(name);
+	if (name.startsWith('/') || parts.includes('..') || name.includes('\0') || isForeign) {
 		fail(`The archive has the entry ${JSON.stringify(name)}, which would lead out of the folder`);
 	}
 	return path.join(folder, ...parts);
 }
 
+/** Whether a link leads to within the folder, wherever others do: behind a name, which may be a link itself, `..` leads anywhere. */
+function staysWithin(folder, link, text) {
+	const ups = /^(?:\.{0,2}\/)*/.exec(`${text}/`)[0].length;
+	if (path.isAbsolute(text) || `${text}/`.slice(ups).split(/[/\\]/).includes('..')) return false;
+	const reached = path.resolve(path.dirname(link), text);
+	return reached === folder || reached.startsWith(folder + path.sep);
+}
+
 /** Unpacks into a folder that was empty. Links are made last, so that nothing is ever written through one. */
 async function unpackTar(source, folder) {
-	const links = [];
+	const hardLinks = [];
+	const softLinks = [];
 	const folders = [];
-	let pax = {};
-	let files = 0;
-	for (;;) {
-		const block = await source.take(512);
-		if (block.length < 512) fail('The archive ends before its real end');
-		if (block.every((byte) => byte === 0)) break;
-		const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
-		if (sum !== tarNumber(block, 148, 8)) fail('The archive is damaged');
-		const type = String.fromCharCode(block[156]);
-		const size = pax.size === undefined ? tarNumber(block, 124, 12) : Number(pax.size);
-		const padded = Math.ceil(size / 512) * 512;
-		if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
-			if (size > 1024 * 1024) fail('The archive is damaged');
-			const bytes = (await source.take(padded)).subarray(0, size);
-			if (type === 'x') pax = { ...pax, ...paxRecords(bytes) };
-			if (type === 'L') pax.path = tarText(bytes, 0, size);
-			if (type === 'K') pax.linkpath = tarText(bytes, 0, size);
-			continue;
-		}
-		const prefix = tarText(block, 257, 6) === 'ustar' ? tarText(block, 345, 155) : '';
-		const name = pax.path ?? (prefix ? `${prefix}/` : '') + tarText(block, 0, 100);
+	const counts = { files: 0, leftOut: 0 };
+	for await (const { name, flag, linkName, mode, mtime, body } of tarEntries(source)) {
 		const target = safePath(folder, name);
-		const mode = tarNumber(block, 100, 8) & 0o777;
-		const mtime = pax.mtime === undefined ? tarNumber(block, 136, 12) : Number(pax.mtime);
-		const linkName = pax.linkpath ?? tarText(block, 157, 100);
-		pax = {};
-		if (type === '0' || type === '\0' || type === '7') {
-			await fsp.mkdir(path.dirname(target), { recursive: true });
+		await fsp.mkdir(flag === '5' ? target : path.dirname(target), { recursive: true }).catch(takenName(name));
+		if (flag === '0' || flag === '7') {
 			const file = fs.createWriteStream(target, { flags: 'wx', mode: 0o600 });
-			for (let missing = size; missing > 0;) {
-				const data = await source.take(Math.min(missing, 64 * 1024));
-				if (data.length === 0) fail('The archive ends before its real end');
-				missing -= data.length;
-				if (!file.write(data))
-					await new Promise((resolve, reject) => file.once('drain', resolve).once('error', reject));
-			}
-			file.end();
-			await finished(file);
-			await source.take(padded - size);
+			await pipeline(Readable.from(body()), file).catch(takenName(name));
 			await fsp.chmod(target, mode);
 			await fsp.utimes(target, mtime, mtime);
-			files += 1;
-		} else if (type === '5') {
-			await fsp.mkdir(target, { recursive: true });
-			folders.push({ target, mode, mtime });
-		} else if (type === '1') {
-			links.push({ target, hard: safePath(folder, linkName) });
-		} else if (type === '2') {
-			links.push({ target, soft: linkName });
-		} else {
-			fail(`The archive has the entry ${JSON.stringify(name)} of a kind that is not unpacked`);
-		}
+			counts.files += 1;
+		} else if (flag === '5') folders.push({ name: path.relative(folder, target), mode, mtime });
+		else if (flag === '1') hardLinks.push({ target, to: safePath(folder, linkName) });
+		else if (flag === '2') softLinks.push({ target, text: linkName });
+		else fail(`The archive has the entry ${JSON.stringify(name)} of a kind that is not unpacked`);
 	}
-	for (const { target, hard, soft } of links) {
-		await fsp.mkdir(path.dirname(target), { recursive: true });
-		if (hard !== undefined) await fsp.link(hard, target);
+	for (const { target, to } of hardLinks) await fsp.link(to, target).catch(takenName(target));
+	counts.files += hardLinks.length;
+	for (const { target, text } of softLinks) {
+		if (staysWithin(folder, target, text)) await fsp.symlink(text, target).catch(takenName(target));
 		else {
-			const reached = path.resolve(path.dirname(target), soft);
-			if (reached !== folder && !reached.startsWith(folder + path.sep))
-				say(`Left out: ${target} -> ${soft}, which leads out of the folder`);
-			else await fsp.symlink(soft, target);
+			say(`Left out: ${path.relative(folder, target)} -> ${text}, a link that leads out of the folder`);
+			counts.leftOut += 1;
 		}
 	}
-	for (const { target, mode, mtime } of folders.reverse()) {
+	return { ...counts, folders };
+}
+
+const takenName = (name) => (error) => {
+	if (!['EEXIST', 'ENOTDIR'].includes(error.code)) throw error;
+	fail(`The archive has ${name} twice here: unpack it with tar, where upper and lower case are told apart`);
+};
+
+/** Gives folders their permissions and times, once all is in them. */
+async function finishFolders(folders, root) {
+	// From the deepest up: in a closed folder nothing can be changed any more.
+	for (const { name, mode, mtime } of folders.sort((a, b) => b.name.length - a.name.length)) {
+		const target = path.join(root, name);
 		await fsp.chmod(target, mode);
 		await fsp.utimes(target, mtime, mtime);
 	}
-	return files;
+}
+
+/** Puts beside each backup of a bundle the manifest that the bundle has of it. */
+async function writeInnerManifests(folder, manifest) {
+	const inner = path.join(folder, 'manifest.json');
+	const text = manifest ? undefined : await fsp.readFile(inner, 'utf8').catch(() => undefined);
+	let bundle = manifest;
+	try {
+		bundle ??= JSON.parse(text ?? 'null');
+	} catch {
+		// A file of that name that is no manifest of ours.
+	}
+	if (bundle?.kind !== 'bundle' || !Array.isArray(bundle.entries)) return [];
+	for (const entry of bundle.entries) {
+		const file = safePath(folder, entry.path);
+		if (!fs.existsSync(file)) fail(`The bundle does not hold ${entry.path}, which its manifest names`);
+		const own = { ...entry.manifest, fileName: entry.path };
+		await fsp.writeFile(`${file}.manifest.json`, JSON.stringify(own, null, 2), { flag: 'wx', mode: 0o600 });
+	}
+	return bundle.entries;
+}
+
+/** The folder to unpack into, if it is there: it must be empty. */
+async function emptyFolder(target) {
+	const stat = await fsp.stat(target).catch((error) => {
+		if (error.code === 'ENOENT') return undefined;
+		return fail(`${target} could not be read: ${error.message}`);
+	});
+	if (stat && !stat.isDirectory()) fail(`${target} is a file. Choose a new folder with -C`);
+	if (stat && (await fsp.readdir(target)).length > 0)
+		fail(`${target} is not empty. Choose a new folder with -C`);
+	return stat !== undefined;
 }
 
 async function unpack(file, keys, directory) {
 	if (directory === undefined) fail('Say where to: -C <new folder>');
 	const target = path.resolve(directory);
-	const there = await fsp.readdir(target).catch(() => []);
-	if (there.length > 0) fail(`${target} is not empty. Choose a new folder with -C`);
+	const isThere = await emptyFolder(target);
 	const backup = await openBackup(file, keys);
-	if (backup.manifest && backup.manifest.format !== 'tar') {
-		fail(
-			`${file} holds no files but a database: use "open", then\n  ${backup.manifest.restoreCommands?.at(-1) ?? 'psql or pg_restore'}`,
-		);
+	const source = new Source(backup.chunks);
+	const format = backup.manifest?.format ?? (await contentOf(source));
+	if (format === 'plain-sql' || format === 'pg-custom') {
+		const next = backup.manifest?.restoreCommands?.at(-1) ?? (format === 'plain-sql' ? 'psql' : 'pg_restore');
+		fail(`${file} holds no files but a database: use "open", then\n  ${next}`);
 	}
 	// Under its name only once all of it was proven.
-	const part = `${target}.part`;
+	const part = partOf(isThere ? path.join(target, 'unpacking') : target);
+	let counts;
+	let entries;
 	try {
 		await fsp.mkdir(path.dirname(part), { recursive: true });
 		await fsp.mkdir(part, { mode: 0o700 });
-		const source = new Source(backup.chunks);
-		const files = await unpackTar(source, part);
-		for await (const rest of source.rest()) void rest;
+		counts = await unpackTar(source, part);
 		await backup.finish();
-		await fsp.rm(target, { recursive: true, force: true });
-		await fsp.rename(part, target);
-		say(`${target}: ${files} files`);
+		entries = await writeInnerManifests(part, backup.manifest);
+		if (isThere) {
+			for (const name of await fsp.readdir(part)) {
+				if (fs.existsSync(path.join(target, name))) fail(`Something else was put into ${target} meanwhile`);
+				await fsp.rename(path.join(part, name), path.join(target, name));
+			}
+			await fsp.rmdir(part);
+		} else await fsp.rename(part, target);
 	} catch (error) {
 		await fsp.rm(part, { recursive: true, force: true });
 		throw error;
 	}
-	for (const entry of backup.manifest?.entries ?? []) {
-		const inner = path.join(target, entry.path);
-		await fsp.writeFile(
-			`${inner}.manifest.json`,
-			JSON.stringify({ ...entry.manifest, fileName: entry.path }, null, 2),
-		);
-		say(
-			`It holds a backup: node recover.mjs ${entry.manifest.format === 'tar' ? 'unpack' : 'open'} ${inner}`,
-		);
+	await finishFolders(counts.folders, target);
+	const leftOut = counts.leftOut > 0 ? `, ${counts.leftOut} links left out (tar unpacks them)` : '';
+	say(`${target}: ${counts.files} files${leftOut}`);
+	for (const { path: name, manifest } of entries) {
+		const command = manifest.format === 'tar' ? 'unpack' : 'open';
+		say(`It holds a backup: node recover.mjs ${command} ${path.join(target, name)}`);
 	}
 }
 
@@ -837,7 +1099,7 @@ async function main() {
 			help: { type: 'boolean', short: 'h' },
 		},
 	});
-	const [command = 'help', file] = positionals;
+	const [command = 'help', file, ...more] = positionals;
 	const keys = keyRing(values);
 	if (values.help || command === 'help') return console.log(HELP);
 	if (command === 'list') return list(file ?? '.');
@@ -846,17 +1108,34 @@ async function main() {
 	if (file === undefined && !['decrypt', 'open'].includes(command))
 		fail(`Say which backup: node recover.mjs ${command} <backup>`);
 	if (file !== undefined && !fs.existsSync(file)) fail(`${file} does not exist`);
+	if (command === 'verify' && more.length > 0) return verifyAll([file, ...more], keys);
+	if (more.length > 0) fail(`Give one backup at a time: ${command} would leave ${more.join(' ')} alone`);
 	if (command === 'verify') return verify(file, keys);
 	if (command === 'unpack') return unpack(file, keys, values.directory);
 	const backup = await openBackup(file, keys, command === 'decrypt' ? isEncryption : undefined);
 	if (command === 'decrypt' && backup.undone.length === 0)
 		fail('The backup is not encrypted, or not in a way that is known');
 	await writeWhole(values.output ?? (file === undefined ? '-' : nameWithout(file, backup.undone)), backup);
-	const next = backup.manifest?.restoreCommands?.at(-1)?.split(' | ').at(-1);
+	const { kind, restoreCommands } = backup.manifest ?? {};
+	const next = kind === 'bundle' ? undefined : restoreCommands?.at(-1)?.split(' | ').at(-1);
 	if (command === 'open' && next) say(`Next: ${next} < ${values.output ?? nameWithout(file, backup.undone)}`);
 }
 
-main().catch((error) => {
-	say(error instanceof Failure ? error.message : `It failed: ${error.message}`);
+const describe = (error) => (error instanceof Failure ? error.message : `It failed: ${error.message}`);
+
+// A promise that nothing fulfils any more ends Node with the status of a success.
+let isDone = false;
+process.on('exit', () => {
+	if (isDone) return;
+	say('It ended before its work was done. What it wrote must not be used');
 	process.exitCode = 1;
 });
+
+main()
+	.catch((error) => {
+		say(describe(error));
+		process.exitCode = 1;
+	})
+	.finally(() => {
+		isDone = true;
+	});

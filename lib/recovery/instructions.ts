@@ -15,9 +15,9 @@ ${secrets}
 | \`keys.txt\` | the public keys the backups are encrypted for |
 
 ## With the script
-1. Get the backup, and the two files beside it whose names go on with \`.manifest.json\` and \`.sha256\`. The script also works without them, but then nothing tells what the content must be.
+1. Get the backup, and the two files beside it whose names go on with \`.manifest.json\` and \`.sha256\`. The script also works without them, but then only the formats' own ends tell whether all of it is there.
 2. \`node recover.mjs list <folder>\` says which backups lie there and which key each needs.
-3. \`node recover.mjs verify <backup> -i identity.txt\` reads all of it and compares it with the manifest. Nothing is written.
+3. \`node recover.mjs verify <backup> ... -i identity.txt\` reads all of it and compares it with the manifest. Nothing is written.
 4. Files: \`node recover.mjs unpack <backup> -i identity.txt -C <new folder>\`.
    Databases: \`node recover.mjs open <backup> -i identity.txt\` writes the SQL or dump file, and says what to run next.
 

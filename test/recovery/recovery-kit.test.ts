@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 
 import { packBundle } from '../../lib/archive/bundle';
@@ -20,6 +17,8 @@ import { artifactOf, readWhole } from '../lib/artifact/samples';
 import { run } from '../lib/encryption/age-command';
 import { GnuPg } from '../lib/encryption/gpg-command';
 import { createFiles, describeFiles } from '../nodes/fixtures';
+
+import { recoverIn } from './recover';
 
 const NOW = new Date('2026-11-21T02:00:00.000Z');
 
@@ -63,23 +62,8 @@ describe('the recovery kit', () => {
 		openpgp: { publicKeys: [pgp.publicKey], privateKeys: [pgp.privateKey] },
 	});
 
-	/** Runs the script of the kit, in the kit's folder. */
-	const recover = async (args: string[], input?: Buffer, env: NodeJS.ProcessEnv = {}) => {
-		const child = spawn(process.execPath, ['recover.mjs', ...args], {
-			cwd: kit,
-			env: { PATH: process.env.PATH, GNUPGHOME: gpg.home, ...env },
-			stdio: ['pipe', 'pipe', 'pipe'],
-			detached: true,
-		});
-		child.stdin.on('error', () => undefined);
-		child.stdin.end(input);
-		const [output, said, [status]] = await Promise.all([
-			buffer(child.stdout),
-			buffer(child.stderr),
-			once(child, 'close') as Promise<[number | null]>,
-		]);
-		return { output, said: said.toString(), status };
-	};
+	const recover = (args: string[], input?: Buffer, env: NodeJS.ProcessEnv = {}) =>
+		recoverIn(kit, args, input, { GNUPGHOME: gpg.home, ...env });
 
 	const backup = async (name: string, artifact: Artifact, ...encodings: Encoding[]) => {
 		const whole = encodings.reduce((inner, encoding) => applyEncoding(inner, encoding), artifact);
