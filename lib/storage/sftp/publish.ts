@@ -29,9 +29,11 @@ export interface Publication {
  */
 export async function publishReplacing({ sessions, temporary, path }: Publication): Promise<void> {
 	const aside = asideName(temporary);
+	let asked = 0;
 	await sessions.run(undefined, async (session) => {
-		// After a lost answer: a temporary name that is gone has become the final one.
-		if (!(await session.lstat(temporary))) {
+		asked += 1;
+		// Only after a lost answer a temporary name that is gone has become the final one.
+		if (asked > 1 && !(await session.lstat(temporary))) {
 			await session.remove(aside);
 			return;
 		}
