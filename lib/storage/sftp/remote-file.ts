@@ -26,6 +26,15 @@ export class RemoteFile {
 		this.signal = signal ? AbortSignal.any([signal, own]) : own;
 	}
 
+	/** Whether something of it is known to lie on the server. */
+	hasBytes = false;
+
+	/** Takes the file for one that is there already. */
+	goOn(): void {
+		this.created = true;
+		this.hasBytes = true;
+	}
+
 	/** Makes the file, or opens it again. */
 	async open(): Promise<void> {
 		await this.sessions.run(this.signal, (session) => this.handle(session));
@@ -34,6 +43,7 @@ export class RemoteFile {
 	async write(data: Buffer, position: number): Promise<void> {
 		await this.sessions.run(this.signal, async (session) => {
 			await session.write(await this.handle(session), data, position);
+			this.hasBytes = true;
 		});
 	}
 

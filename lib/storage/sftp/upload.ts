@@ -1,23 +1,25 @@
-import { randomBytes } from 'node:crypto';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Stats } from 'ssh2';
 
 import { LifeboatError } from '../../errors';
-import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { chain } from '../../streams/chain';
+import { DigestStream } from '../../streams/digest';
 import { ExactLength } from '../../streams/exact-length';
+import { keptForNextTry } from '../kept';
+import { baseName } from '../keys';
 import type { PutOptions } from '../storage';
 import { alreadyExists, inTheWay, truncated, vanished } from '../taken';
 
-import { blocks } from './blocks';
-import { sftpError, Status, statusOf } from './errors';
+import { download } from './download';
+import { sftpError } from './errors';
 import { makeFolder } from './folders';
+import { KeptBytes } from './kept-bytes';
+import { PartFile } from './part-file';
 import { publishNew, publishReplacing } from './publish';
 import { RemoteFile } from './remote-file';
+import { send } from './send';
 import type { SftpSessions } from './sessions';
-
-/** Bytes under way at once: enough for fast lines, and little enough for a slow one to answer within the time-out. */
-const WINDOW = 4 * 1024 * 1024;
+import { assertSpace, explainFailure } from './space';
 
 /** Milliseconds for removing what a failed upload left. */
 const cleanupPatience = 5000;
@@ -30,17 +32,23 @@ export interface UploadTarget {
 	path: string;
 }
 
-/** Writes a temporary file, has it flushed, and gives it its name. What the source throws passes unchanged. */
+/**
+ * Writes a temporary file, has it flushed, and gives it its name. What the source throws passes unchanged. Of an upload that may be
+ * taken up again (`resumable`), the temporary file stays if the connection is lost for good.
+ */
 export async function upload(target: UploadTarget, source: Readable, options: PutOptions): Promise<Stats> {
 	const { sessions, key, path, description } = target;
-	const { signal, size, ifExists = 'fail' } = options;
+	const { signal, size, ifExists = 'fail', resumable } = options;
 	const action = `Uploading ${key} to ${description}`;
 	const folder = path.slice(0, path.lastIndexOf('/'));
-	const temporary = `${folder}/${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}.part`;
+	const part = PartFile.of(
+		resumable && size !== undefined ? { name: baseName(key), size, sha256: resumable.sha256 } : undefined,
+	);
+	const temporary = `${folder}/${part.name}`;
 	const file = new RemoteFile(sessions, temporary, (session) => makeFolder(session, folder), signal);
 	const asked = <Result>(run: Promise<Result>) =>
 		run.catch(async (error: unknown) => {
-			throw sftpError(await explain(target, folder, error), action, path);
+			throw sftpError(await explainFailure(target, folder, error), action, path);
 		});
 	const lookUp = () => asked(sessions.run(signal, (session) => session.lstat(path)));
 	let touched = false;
@@ -49,11 +57,14 @@ export async function upload(target: UploadTarget, source: Readable, options: Pu
 		if (before && ifExists === 'fail') throw alreadyExists(key, description);
 		if (before && !before.isFile()) throw inTheWay(path);
 		touched = true;
+		const there = await asked(part.takeUp(sessions, folder, before, signal));
+		if (there > 0) file.goOn();
 		await asked(file.open());
-		if (size !== undefined) await asked(assertSpace(target, folder, size));
-		const checked =
-			size === undefined ? source : chain(source, [new ExactLength(size, `The source of ${key}`)]);
-		const sent = await send(checked, signal, (data, position) => asked(file.write(data, position)));
+		if (size !== undefined) await asked(assertSpace(target, folder, size - there));
+		const kept = there > 0 ? await asked(readKept({ ...target, path: temporary }, there, signal)) : undefined;
+		const sent = await send(checked(source, key, options, there > 0), signal, async (data, position) => {
+			if (!(await kept?.has(data))) await asked(file.write(data, position));
+		}).finally(() => kept?.close());
 		const written = await asked(file.finish());
 		if (written.size !== sent) throw truncated(key, description, sent, written.size);
 		// Times have seconds only: whoever reads the old one must be able to tell that there is another now.
@@ -67,80 +78,38 @@ export async function upload(target: UploadTarget, source: Readable, options: Pu
 	} catch (error) {
 		source.destroy();
 		file.abandon();
+		if (part.content && file.hasBytes && !signal?.aborted && isLost(error)) throw keptForNextTry(error);
 		if (touched) await removeQuietly(sessions, temporary);
 		throw error;
+	} finally {
+		part.release();
 	}
 	const stored = await lookUp();
 	if (stored) return stored;
 	throw vanished(key, description);
 }
 
-/** Hands on all bytes of a source, several blocks at once. A write that fails ends it at once. @returns how many bytes. */
-async function send(
-	source: Readable,
+/** A source that fails unless it is what it was said to be. */
+function checked(source: Readable, key: string, { size, resumable }: PutOptions, hashed: boolean): Readable {
+	if (size === undefined) return source;
+	const stages: Duplex[] = [new ExactLength(size, `The source of ${key}`)];
+	if (hashed && resumable) stages.push(new DigestStream({ size, ...resumable, what: `source of ${key}` }));
+	return chain(source, stages);
+}
+
+/** What is there is read and compared, so that no byte of the broken upload is trusted. */
+async function readKept(
+	target: UploadTarget,
+	length: number,
 	signal: AbortSignal | undefined,
-	write: (data: Buffer, position: number) => Promise<void>,
-): Promise<number> {
-	if (signal) addAbortSignal(signal, source);
-	const flights = new Set<Promise<void>>();
-	let [sent, waiting] = [0, 0];
-	let failed: { error: unknown } | undefined;
-	const launch = (data: Buffer) => {
-		const flight = write(data, sent)
-			.catch((error: unknown) => {
-				failed ??= { error };
-				source.destroy(error as Error);
-			})
-			.finally(() => {
-				waiting -= data.length;
-				flights.delete(flight);
-			});
-		flights.add(flight);
-		sent += data.length;
-		waiting += data.length;
-	};
-	try {
-		for await (const data of blocks(source)) {
-			launch(data);
-			while (waiting >= WINDOW && !failed) await Promise.race(flights);
-			if (failed) break;
-		}
-	} catch (error) {
-		// What the server said comes back from the source that it destroyed.
-		throw failed ? failed.error : error;
-	}
-	await Promise.all(flights);
-	signal?.throwIfAborted();
-	if (failed) throw failed.error;
-	return sent;
+): Promise<KeptBytes | undefined> {
+	const stream = await download(target, { range: { start: 0, end: length - 1 }, ...(signal && { signal }) });
+	return stream && new KeptBytes(stream);
 }
 
-/** SFTP has no answer for a full disk: a plain failure while writing is one if the file system has no room. */
-async function explain(target: UploadTarget, folder: string, error: unknown): Promise<unknown> {
-	if (statusOf(error) !== Status.FAILURE) return error;
-	const free = await freeSpace(target, folder).catch(() => undefined);
-	if (free === undefined || free >= BigInt(WINDOW)) return error;
-	return new LifeboatError(
-		'DISK_FULL',
-		`No space left while writing ${target.key} to ${target.description}`,
-		{
-			hint: 'Free space on the disk of the server, or raise the quota, then run the node again. Nothing incomplete was kept',
-			cause: error,
-		},
-	);
-}
-
-const freeSpace = ({ sessions }: UploadTarget, folder: string) =>
-	sessions.run(undefined, (session) => session.freeSpace(folder), 0);
-
-async function assertSpace(target: UploadTarget, folder: string, size: number): Promise<void> {
-	const free = await freeSpace(target, folder);
-	if (free === undefined || free >= BigInt(size)) return;
-	throw new LifeboatError(
-		'DISK_FULL',
-		`${target.description} has ${free} bytes free, the backup needs ${size}`,
-		{ hint: 'Free space on the disk of the server, or choose a folder on another one. Nothing was written' },
-	);
+/** Whether the next try may well go on: a connection was lost for good, that to the server or that of the source. */
+function isLost(error: unknown): error is LifeboatError {
+	return error instanceof LifeboatError && error.code === 'CONNECTION_FAILED';
 }
 
 /** Leftovers of a server that is gone are found by `removeUnfinished` later. */
