@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
@@ -6,6 +5,7 @@ import { codeOf, LifeboatError } from '../errors';
 import { systemMessage } from '../streams/atomic-file';
 import { chain } from '../streams/chain';
 import { DigestStream } from '../streams/digest';
+import { FileReader, type FileRange } from '../streams/file-reader';
 
 import type { Artifact } from './artifact';
 import type { Manifest } from './manifest';
@@ -43,10 +43,7 @@ export function fileArtifact(manifest: Manifest, path: string): Artifact & { man
 }
 
 /** Opens a local file for reading. @throws LifeboatError `NOT_FOUND` or `READ_FAILED`. */
-export async function openFile(
-	path: string,
-	range: { start?: number; end?: number } = {},
-): Promise<Readable> {
+export async function openFile(path: string, range: FileRange = {}): Promise<Readable> {
 	try {
 		const handle = await open(path, 'r');
 		if ((await handle.stat()).isDirectory()) {
@@ -55,7 +52,7 @@ export async function openFile(
 				hint: 'Give the path of the backup itself',
 			});
 		}
-		return createReadStream('', { fd: handle, highWaterMark: 256 * 1024, ...range });
+		return new FileReader(handle, range);
 	} catch (error) {
 		if (error instanceof LifeboatError) throw error;
 		if (codeOf(error) === 'ENOENT') {

@@ -6,6 +6,8 @@ import {
 	type KeyObject,
 } from 'node:crypto';
 
+import { BufferPool } from '../streams/recycling';
+
 import { damaged } from './failures';
 import { freeMemory } from './memory';
 
@@ -16,6 +18,9 @@ export const CHUNK_SIZE = 64 * 1024;
 export const TAG_SIZE = 16;
 
 const SEALED_SIZE = CHUNK_SIZE + TAG_SIZE;
+
+/** Chunks that are released as one piece: tags of 16 bytes, each written on its own, cost more than a copy does. */
+const CHUNKS_TOGETHER = 2;
 
 // Both algorithms have one interface; only Node's declarations tell them apart, hence the casts below.
 const options = { authTagLength: TAG_SIZE };
@@ -74,23 +79,47 @@ class Holdback {
 		return Math.max(0, Math.ceil((this.fill + incoming) / this.size) - 1);
 	}
 
-	take(data: Buffer, use: (chunk: Buffer, index: number) => unknown): void {
-		const count = this.ready(data.length);
+	take(data: Buffer, use: (chunk: Buffer) => void): void {
 		let offset = 0;
-		for (let index = 0; index < count; index++) {
+		for (let left = this.ready(data.length); left > 0; left--) {
 			if (this.fill > 0) {
 				const missing = this.size - this.fill;
 				data.copy(this.held, this.fill, offset, offset + missing);
 				offset += missing;
 				this.fill = 0;
-				use(this.held, index);
+				use(this.held);
 			} else {
-				use(data.subarray(offset, offset + this.size), index);
+				use(data.subarray(offset, offset + this.size));
 				offset += this.size;
 			}
 		}
 		this.fill += data.copy(this.held, this.fill, offset);
 	}
+}
+
+/** Takes whole chunks out of `data`, and gathers what `work` makes of each, `size` bytes, in pieces of a pool. */
+function gather(
+	holdback: Holdback,
+	data: Buffer,
+	pool: BufferPool,
+	size: number,
+	work: (chunk: Buffer, target: Buffer, offset: number) => void,
+): Buffer[] {
+	const pieces: Buffer[] = [];
+	let left = holdback.ready(data.length);
+	let target: Buffer | undefined;
+	let fill = 0;
+	holdback.take(data, (chunk) => {
+		target ??= pool.take(Math.min(left, CHUNKS_TOGETHER) * size);
+		work(chunk, target, fill);
+		fill += size;
+		left -= 1;
+		if (left > 0 && fill < CHUNKS_TOGETHER * size) return;
+		pieces.push(pool.lend(target, fill));
+		target = undefined;
+		fill = 0;
+	});
+	return pieces;
 }
 
 /** One direction of a payload. */
@@ -101,7 +130,14 @@ export interface ChunkCoder {
 	final(): Buffer;
 }
 
-export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
+/** For what `sealChunks` puts out. */
+export const sealedPool = () => new BufferPool(CHUNKS_TOGETHER * SEALED_SIZE);
+
+/** For what `openChunks` puts out. */
+export const openedPool = () => new BufferPool(CHUNKS_TOGETHER * CHUNK_SIZE);
+
+/** @param pool for what `update` returns. */
+export function sealChunks({ algorithm, key }: PayloadCipher, pool = sealedPool()): ChunkCoder {
 	const nonce = new ChunkNonce();
 	const holdback = new Holdback(CHUNK_SIZE);
 	const seal = (chunk: Buffer, last: boolean, target: Buffer, offset: number) => {
@@ -113,13 +149,10 @@ export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 		target.set(sealer.getAuthTag(), offset + chunk.length);
 	};
 	return {
-		update(data) {
-			const count = holdback.ready(data.length);
-			// One buffer for all: tags of 16 bytes, each written on its own, cost more than the copy does.
-			const target = Buffer.allocUnsafeSlow(count * SEALED_SIZE);
-			holdback.take(data, (chunk, index) => seal(chunk, false, target, index * SEALED_SIZE));
-			return count > 0 ? [target] : [];
-		},
+		update: (data) =>
+			gather(holdback, data, pool, SEALED_SIZE, (chunk, target, offset) =>
+				seal(chunk, false, target, offset),
+			),
 		final() {
 			const chunk = holdback.rest;
 			const target = Buffer.allocUnsafeSlow(chunk.length + TAG_SIZE);
@@ -129,8 +162,12 @@ export function sealChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 	};
 }
 
-/** Its functions throw LifeboatError `DAMAGED` instead of releasing anything of a chunk that isn't authentic. */
-export function openChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
+/**
+ * Its functions throw LifeboatError `DAMAGED` instead of releasing anything of a chunk that isn't authentic.
+ *
+ * @param pool for what `update` returns.
+ */
+export function openChunks({ algorithm, key }: PayloadCipher, pool = openedPool()): ChunkCoder {
 	const nonce = new ChunkNonce();
 	const holdback = new Holdback(SEALED_SIZE);
 	const open = (sealed: Buffer, last: boolean, target: Buffer, offset: number) => {
@@ -153,12 +190,8 @@ export function openChunks({ algorithm, key }: PayloadCipher): ChunkCoder {
 		freeMemory(plaintext);
 	};
 	return {
-		update(data) {
-			const count = holdback.ready(data.length);
-			const target = Buffer.allocUnsafeSlow(count * CHUNK_SIZE);
-			holdback.take(data, (chunk, index) => open(chunk, false, target, index * CHUNK_SIZE));
-			return count > 0 ? [target] : [];
-		},
+		update: (data) =>
+			gather(holdback, data, pool, CHUNK_SIZE, (chunk, target, offset) => open(chunk, false, target, offset)),
 		final() {
 			const sealed = holdback.rest;
 			if (sealed.length < TAG_SIZE || (sealed.length === TAG_SIZE && nonce.count > 0)) {

@@ -1,6 +1,15 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
-import { openChunks, sealChunks, type ChunkCoder, type PayloadCipher } from './chunks';
+import { consumes, lends, type GiveBack } from '../streams/recycling';
+
+import {
+	openChunks,
+	openedPool,
+	sealChunks,
+	sealedPool,
+	type ChunkCoder,
+	type PayloadCipher,
+} from './chunks';
 
 /** Bytes worked on before the event loop gets its turn: about half a millisecond. */
 const SLICE_SIZE = 1024 * 1024;
@@ -27,10 +36,18 @@ export interface HeaderReader {
 
 /** A transform that works in slices, so that a huge write doesn't hold up everything else in the process. */
 export abstract class SlicedTransform extends Transform {
+	private giveBack: GiveBack | undefined;
+
+	constructor() {
+		super();
+		consumes(this, (giveBack) => (this.giveBack = giveBack));
+	}
+
 	protected release(parts: readonly Buffer[]): void {
 		for (const part of parts) this.push(part);
 	}
 
+	/** @param data as it came, or a part or copy of it. @param work keeps nothing of its slice. */
 	protected inSlices(data: Buffer, work: (slice: Buffer) => void, callback: TransformCallback): void {
 		let offset = 0;
 		const next = (): void => {
@@ -42,8 +59,12 @@ export abstract class SlicedTransform extends Transform {
 				return;
 			}
 			offset += SLICE_SIZE;
-			if (offset < data.length) setImmediate(next);
-			else callback();
+			if (offset < data.length) {
+				setImmediate(next);
+				return;
+			}
+			this.giveBack?.(data);
+			callback();
 		};
 		next();
 	}
@@ -55,7 +76,9 @@ export class SealStream extends SlicedTransform {
 
 	constructor(header: Buffer, cipher: PayloadCipher) {
 		super();
-		this.chunks = sealChunks(cipher);
+		const pool = sealedPool();
+		lends(this, pool);
+		this.chunks = sealChunks(cipher, pool);
 		this.push(header);
 	}
 
@@ -74,8 +97,11 @@ export class OpenStream extends SlicedTransform {
 
 	private start: Buffer = Buffer.alloc(0);
 
+	private readonly pool = openedPool();
+
 	constructor(private readonly header: HeaderReader) {
 		super();
+		lends(this, this.pool);
 	}
 
 	override _transform(data: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
@@ -112,7 +138,7 @@ export class OpenStream extends SlicedTransform {
 		this.start = Buffer.concat([this.start, data]);
 		const header = await this.header.read(this.start, ended);
 		if (!header) return Buffer.alloc(0);
-		this.chunks = openChunks(header.cipher);
+		this.chunks = openChunks(header.cipher, this.pool);
 		const rest = this.start.subarray(header.length);
 		this.start = Buffer.alloc(0);
 		return rest;

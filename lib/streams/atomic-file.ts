@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -9,9 +8,7 @@ import { getSystemErrorMessage } from 'node:util';
 import { codeOf, LifeboatError, messageOf } from '../errors';
 
 import { renameExclusively } from './exclusive-rename';
-
-/** Bytes that may wait to be written, several pieces then at once, while the next ones are made. */
-export const WRITE_AHEAD = 1024 * 1024;
+import { FileWriter } from './file-writer';
 
 /** How a file is written. */
 export interface AtomicWriteOptions {
@@ -38,13 +35,7 @@ export async function writeFileAtomically(
 ): Promise<void> {
 	const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}.part`);
 	try {
-		const target = createWriteStream(temporary, {
-			flags: 'wx',
-			mode,
-			flush: true,
-			highWaterMark: WRITE_AHEAD,
-		});
-		await pipeline(source, target, { signal });
+		await pipeline(source, new FileWriter(temporary, { mode, from: source, sync: true }), { signal });
 		if (ifExists === 'fail') await publishNew(temporary, path);
 		else await rename(temporary, path);
 	} catch (error) {

@@ -3,6 +3,8 @@ import { Transform, type TransformCallback } from 'node:stream';
 
 import { LifeboatError } from '../errors';
 
+import { passesOn } from './recycling';
+
 /** Size in bytes and SHA-256 in lower-case hexadecimal. */
 export interface Digest {
 	size: number;
@@ -30,6 +32,7 @@ export class DigestStream extends Transform {
 
 	constructor(private readonly expected?: ExpectedDigest) {
 		super();
+		passesOn(this);
 	}
 
 	/** Bytes seen so far. */

@@ -2,6 +2,8 @@ import { Transform, type TransformCallback } from 'node:stream';
 
 import { LifeboatError } from '../errors';
 
+import { passesOn } from './recycling';
+
 /**
  * Passes bytes through and fails, instead of ending, unless there were exactly as many as announced (`INCOMPLETE`). So a
  * file that shrinks while it is read, or a connection that closes early, never looks like a whole one.
@@ -15,6 +17,7 @@ export class ExactLength extends Transform {
 		private readonly what: string,
 	) {
 		super();
+		passesOn(this);
 	}
 
 	override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {

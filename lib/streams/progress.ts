@@ -1,5 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
+import { passesOn } from './recycling';
+
 /** How far a transfer has come. */
 export interface Progress {
 	/** Bytes that have passed. */
@@ -34,6 +36,7 @@ export class ProgressStream extends Transform {
 
 	constructor(private readonly options: ProgressOptions) {
 		super();
+		passesOn(this);
 		this.start = this.now();
 		this.last = { at: this.start, bytes: 0 };
 	}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { Artifact } from '../artifact/artifact';
 import { LifeboatError } from '../errors';
+import { readToEnd } from '../streams/read-to-end';
 
 /** A way to sum bytes up, with the command of GNU coreutils that checks its files. */
 export interface ChecksumAlgorithm {
@@ -49,10 +50,10 @@ export async function checksumsOf(
 	const opened = await artifact.open(signal);
 	const hashes = algorithms.map((name) => [name, createHash(checksumAlgorithms[name].hash)] as const);
 	let size = 0;
-	for await (const chunk of opened.stream as AsyncIterable<Buffer>) {
+	await readToEnd(opened.stream, (chunk) => {
 		size += chunk.length;
 		for (const [, hash] of hashes) hash.update(chunk);
-	}
+	});
 	const { fileName } = await opened.finish();
 	return { fileName, size, values: new Map(hashes.map(([name, hash]) => [name, hash.digest('hex')])) };
 }

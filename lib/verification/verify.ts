@@ -4,6 +4,7 @@ import type { Manifest } from '../artifact/manifest';
 import { undoEncodings, type Decoder } from '../artifact/transform';
 import { LifeboatError } from '../errors';
 import { sameDigest } from '../streams/digest';
+import { readToEnd } from '../streams/read-to-end';
 
 import { proveContent } from './content';
 import { asDamage } from './damage';
@@ -21,7 +22,7 @@ export async function verifyStored(
 	signal?: AbortSignal,
 ): Promise<VerificationReport> {
 	return await verify('stored', artifact, async () => {
-		await readToEnd(checked(artifact), signal);
+		await readWhole(checked(artifact), signal);
 		return [];
 	});
 }
@@ -38,7 +39,7 @@ export async function verifyReadable(
 ): Promise<VerificationReport> {
 	return await verify('readable', artifact, async () => {
 		requireSameContent(artifact.manifest);
-		await readToEnd(undoEncodings(checked(artifact), decoder), signal);
+		await readWhole(undoEncodings(checked(artifact), decoder), signal);
 		return [readableProof(artifact.manifest)];
 	});
 }
@@ -79,9 +80,9 @@ function requireSameContent({ transformations, content, stored, fileName }: Mani
 	);
 }
 
-async function readToEnd(artifact: Artifact, signal: AbortSignal | undefined): Promise<void> {
+async function readWhole(artifact: Artifact, signal: AbortSignal | undefined): Promise<void> {
 	const opened = await artifact.open(signal);
-	for await (const chunk of opened.stream) void chunk;
+	await readToEnd(opened.stream);
 	await opened.finish();
 }
 

@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
+import { openFile } from '../../lib/artifact/file-artifact';
 import {
 	createAgeIdentity,
 	decryptor,
@@ -13,16 +13,15 @@ import {
 	type EncryptionKeys,
 	type EncryptionName,
 } from '../../lib/encryption/encryption';
-import { WRITE_AHEAD } from '../../lib/streams/atomic-file';
+import { chain } from '../../lib/streams/chain';
 import { DigestStream } from '../../lib/streams/digest';
+import { FileWriter } from '../../lib/streams/file-writer';
+import { readToEnd } from '../../lib/streams/read-to-end';
 
 /** Large enough that starting up counts for nothing, small enough that all of it takes two minutes. */
 const SIZE = 512 * 1024 * 1024;
 
 const MEBIBYTE = 1024 * 1024;
-
-/** What the nodes read files with. */
-const READ_SIZE = 256 * 1024;
 
 /** The fastest of these counts: other processes slow it down, nothing makes it faster. */
 const RUNS = 2;
@@ -57,13 +56,18 @@ async function measure({ input, output, format, direction, keys }: Job): Promise
 	let most = before;
 	const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50);
 	const start = performance.now();
-	const sink = output
-		? createWriteStream(output, { highWaterMark: WRITE_AHEAD })
-		: new Writable({ write: (_data, _encoding, callback) => callback() });
-	await pipeline(createReadStream(input, { highWaterMark: READ_SIZE }), await transform(false), sink);
+	const stream = chain(await openFile(input), [await transform(false)]);
+	if (output) await writeInto(output, stream);
+	else await readToEnd(stream);
 	const seconds = (performance.now() - start) / 1000;
 	clearInterval(watch);
 	return { seconds, mebibytes: (most - before) / MEBIBYTE };
+}
+
+/** As backups are written, but that the peers, too, leave it to the system when the bytes reach the disk. */
+async function writeInto(output: string, from: Readable): Promise<void> {
+	await rm(output, { force: true });
+	await pipeline(from, new FileWriter(output, { mode: 0o600, from, sync: false }));
 }
 
 async function timed(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {

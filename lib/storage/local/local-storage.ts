@@ -7,6 +7,7 @@ import { codeOf, LifeboatError } from '../../errors';
 import { syncFolder, TEMPORARY_PREFIX, writeFileAtomically } from '../../streams/atomic-file';
 import { chain } from '../../streams/chain';
 import { ExactLength } from '../../streams/exact-length';
+import { FileReader } from '../../streams/file-reader';
 import { assertKey, baseName, isTemporaryKey } from '../keys';
 import { checkedRange, notFound } from '../range';
 import type {
@@ -78,10 +79,7 @@ class LocalStorage implements Storage {
 			const stats = await handle.stat();
 			if (!stats.isFile()) throw notFound(this, key);
 			const { start, end, length } = checkedRange(stats.size, range, `${key} in ${this.description}`);
-			const stream = handle.createReadStream({
-				highWaterMark: 256 * 1024,
-				...(length > 0 && { start, end }),
-			});
+			const stream = new FileReader(handle, length > 0 ? { start, end } : {});
 			return chain(stream, [new ExactLength(length, `${key} in ${this.description}`)], signal);
 		} catch (error) {
 			await handle.close();
