@@ -95,7 +95,7 @@ export interface Storage {
 
 	/**
 	 * Stores a stream under a key. Nothing is visible under the key before all of it is there; a failure, of either side, or
-	 * an abort leaves nothing behind.
+	 * an abort leaves nothing behind (but see `TAGGING_FAILED` of `ensureKept`: then the object is there).
 	 */
 	put(key: string, source: Readable, options?: PutOptions): Promise<StoredObject>;
 
@@ -125,6 +125,14 @@ export interface Storage {
 
 	/** An address at which anybody may read an object for a while. Only where there is such a thing. */
 	link?(key: string, seconds: number): Promise<string>;
+
+	/**
+	 * Makes sure that an object which is there already is kept as one would be that is written now (locked, tagged). Only where that can be
+	 * asked for.
+	 *
+	 * @throws LifeboatError `LOCK_FAILED`, `TAGGING_FAILED`; the object stays.
+	 */
+	ensureKept?(key: string, role?: PutOptions['role'], signal?: AbortSignal): Promise<void>;
 
 	/** What keeps an object from being removed now, if anything. Only where there are locks. */
 	lock?(key: string, signal?: AbortSignal): Promise<StorageLock | undefined>;

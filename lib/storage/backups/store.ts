@@ -3,7 +3,7 @@ import { Transform } from 'node:stream';
 import type { Artifact } from '../../artifact/artifact';
 import type { Manifest } from '../../artifact/manifest';
 import { restoreCommands } from '../../artifact/restore-commands';
-import { codeOf, LifeboatError, messageOf } from '../../errors';
+import { codeOf, LifeboatError } from '../../errors';
 import { chain } from '../../streams/chain';
 import { sameDigest } from '../../streams/digest';
 import { ProgressStream, type Progress } from '../../streams/progress';
@@ -11,11 +11,12 @@ import { Throttle } from '../../streams/throttle';
 import { assertKey, baseName, folderPrefix } from '../keys';
 import type { Storage, StoredObject } from '../storage';
 
-import { assertUnpinned, deleteBackup } from './delete';
+import { assertUnpinned } from './delete';
 import { proveObject, readBack, type StorageProof } from './prove';
 import { isNotFound, readBackup, type StoredBackup } from './read';
 import { manifestKey } from './sidecars';
-import { removeSidecars, writeSidecars } from './write-sidecars';
+import { disown, undo } from './undo';
+import { keepSidecars, removeSidecars, writeSidecars } from './write-sidecars';
 
 export interface StoreBackupOptions {
 	/** The folder to store it in; the root unless given. Not used with `key`. */
@@ -84,15 +85,22 @@ export async function storeBackup(
 		const proof = await proveExisting(storage, existing, known, options);
 		if (proof) {
 			const manifest = existing.manifest ?? known;
+			await storage.ensureKept?.(key, 'content', signal);
 			if (existing.problem !== undefined) await writeSidecars(storage, key, manifest, signal);
+			else await keepSidecars(storage, key, signal);
 			return { key, manifest, proof };
 		}
 	}
 	if (existing && ifExists === 'fail') throw alreadyExists(storage, existing);
 	if (existing) await assertUnpinned(storage, key, signal);
 
+	const before = existing && (await storage.stat(key, signal));
 	const start = performance.now();
-	const { object, manifest: sent } = await putObject(storage, key, artifact, options);
+	const { object, manifest: sent } = await putObject(storage, key, artifact, options).catch(
+		async (error: unknown) => {
+			throw before ? await disown(storage, existing, before, error) : error;
+		},
+	);
 	const sendingSeconds = (performance.now() - start) / 1000;
 	const manifest = named(sent, key);
 	try {
@@ -198,32 +206,4 @@ async function putObject(
 	throw new LifeboatError('INCOMPLETE', `${key} was stored before all of it was read`, {
 		hint: 'Run the node again; if it happens again, report it as a bug',
 	});
-}
-
-/** Removes what was stored so far, even after an abort, and returns the error to throw. */
-async function undo(
-	storage: Storage,
-	object: StoredObject,
-	error: unknown,
-	signal: AbortSignal | undefined,
-): Promise<unknown> {
-	const fate = await removeUnlessReplaced(storage, object);
-	if (signal?.aborted && fate === 'It was removed again') return error;
-	const known = error instanceof LifeboatError ? error : undefined;
-	return new LifeboatError(known?.code ?? 'STORAGE_FAILED', `${messageOf(error)}. ${fate}`, {
-		...(known?.hint !== undefined && { hint: known.hint }),
-		cause: error,
-	});
-}
-
-async function removeUnlessReplaced(storage: Storage, { key, version }: StoredObject): Promise<string> {
-	try {
-		const there = await storage.stat(key);
-		if (there && there.version !== version)
-			return 'Another run has replaced it meanwhile, so it was left alone';
-		await deleteBackup(storage, key);
-		return 'It was removed again';
-	} catch (error) {
-		return `It could not be removed (${messageOf(error)}); without its manifest it does not count as a backup`;
-	}
 }

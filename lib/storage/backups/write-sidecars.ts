@@ -44,6 +44,12 @@ async function writeText(
 	});
 }
 
+/** Has checksum and manifest that are there already kept as new ones would be. @throws as `Storage.ensureKept`. */
+export async function keepSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
+	await storage.ensureKept?.(checksumKey(key), 'sidecar', signal);
+	await storage.ensureKept?.(manifestKey(key), 'sidecar', signal);
+}
+
 /** Makes what lies under the key unfinished. */
 export async function removeSidecars(storage: Storage, key: string, signal?: AbortSignal): Promise<void> {
 	await storage.delete(manifestKey(key), signal);

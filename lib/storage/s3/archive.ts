@@ -5,7 +5,7 @@ import type { Unarchived, UnarchiveOptions } from '../storage';
 
 import type { S3Target } from './client';
 import { hasStatus } from './errors';
-import { head } from './upload';
+import { head } from './object';
 import { isArchiveClass } from './write-params';
 
 /** Hours that a restoration takes at most ("Understanding archive retrieval options"). */

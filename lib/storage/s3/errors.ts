@@ -79,6 +79,11 @@ export function s3Error(error: unknown, action: string): unknown {
 	return explained(error, action, diagnose);
 }
 
+/** What the SDK throws, in a few words for the end of a message. */
+export function s3Problem(error: unknown): string {
+	return diagnose(error).problem;
+}
+
 function diagnose(error: unknown): Failure {
 	if (error instanceof S3ServiceException) {
 		const status = error.$metadata.httpStatusCode;

@@ -20,14 +20,17 @@ import type {
 import { unarchive } from './archive';
 import { s3Target, type S3Target } from './client';
 import { download } from './download';
+import { ensureKept } from './ensure-kept';
 import { hasStatus, isMissing, s3Error } from './errors';
 import { presignedLink } from './link';
 import { removeObject } from './remove';
 import type { S3Settings } from './settings';
 import { listUnfinished, removeUnfinished } from './unfinished';
-import { described, head, upload, UploadKept } from './upload';
+import { described, head } from './object';
+import { UploadKept } from './put-parts';
+import { upload } from './upload';
 import { canLock, lockOf, removeVersions } from './versions';
-import { isArchiveClass } from './write-params';
+import { isArchiveClass, wantsLock } from './write-params';
 
 export type { S3Settings } from './settings';
 
@@ -59,6 +62,7 @@ class S3Storage implements Storage {
 	async put(key: string, source: Readable, options: PutOptions = {}): Promise<StoredObject> {
 		try {
 			assertKey(key);
+			await this.assertLockable(options);
 			return await upload(this.target, key, source, options);
 		} catch (error) {
 			source.destroy();
@@ -120,11 +124,18 @@ class S3Storage implements Storage {
 	async lock(key: string, signal?: AbortSignal): Promise<StorageLock | undefined> {
 		assertKey(key);
 		try {
-			this.locks ??= canLock(this.target, signal);
-			return (await this.locks) ? await lockOf(this.target, key, signal) : undefined;
+			return (await this.hasLocks(signal)) ? await lockOf(this.target, key, signal) : undefined;
 		} catch (error) {
-			this.locks = undefined;
 			throw s3Error(error, `Asking for the lock of ${key} in ${this.description}`);
+		}
+	}
+
+	async ensureKept(key: string, role?: PutOptions['role'], signal?: AbortSignal): Promise<void> {
+		assertKey(key);
+		try {
+			await ensureKept(this.target, key, role, signal);
+		} catch (error) {
+			throw s3Error(error, `Locking and tagging ${key} in ${this.description}`);
 		}
 	}
 
@@ -214,6 +225,24 @@ class S3Storage implements Storage {
 		} catch (error) {
 			throw s3Error(error, `Listing ${prefix ? `${prefix} in ` : ''}${this.description}`);
 		}
+	}
+
+	private async hasLocks(signal?: AbortSignal): Promise<boolean> {
+		this.locks ??= canLock(this.target, signal);
+		try {
+			return await this.locks;
+		} catch (error) {
+			this.locks = undefined;
+			throw error;
+		}
+	}
+
+	/** Before a byte is sent: some services ignore what they are told about locks. @throws LifeboatError `LOCK_FAILED`. */
+	private async assertLockable({ role, signal }: PutOptions): Promise<void> {
+		if (!wantsLock(this.target.write, role) || (await this.hasLocks(signal))) return;
+		throw new LifeboatError('LOCK_FAILED', `Nothing can be locked in ${this.description}`, {
+			hint: 'Create the bucket with object lock (it can not be switched on later everywhere), or remove Object Lock and Legal Hold. Nothing was stored',
+		});
 	}
 
 	private async assertBucket(signal?: AbortSignal): Promise<void> {

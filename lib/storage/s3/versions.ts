@@ -12,7 +12,7 @@ import type { StorageLock } from '../storage';
 
 import type { S3Target } from './client';
 import { hasStatus, isMissing } from './errors';
-import { head } from './upload';
+import { head } from './object';
 
 /** Whether objects of the bucket can be locked at all: so a bucket without locks costs one question, not one for each object. */
 export async function canLock(target: S3Target, signal?: AbortSignal): Promise<boolean> {
@@ -22,7 +22,7 @@ export async function canLock(target: S3Target, signal?: AbortSignal): Promise<b
 		return ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled';
 	} catch (error) {
 		// Not set up, or not known to the service. Whoever may not ask may still meet locks.
-		if (hasStatus(error, 400, 404, 405, 501)) return false;
+		if (isMissing(error) || hasStatus(error, 400, 405, 501)) return false;
 		if (hasStatus(error, 403)) return true;
 		throw error;
 	}

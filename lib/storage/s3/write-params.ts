@@ -21,7 +21,7 @@ export function writeParams(
 	{ storageClass, encryption, objectLock, legalHold, tags }: S3WriteSettings,
 	role: NonNullable<PutOptions['role']> | 'temporary' = 'content',
 ): WriteParams {
-	const stays = role === 'content' || role === 'sidecar';
+	const stays = isKept(role);
 	return {
 		...(role === 'content' && storageClass && { StorageClass: storageClass }),
 		...(encryption && { ServerSideEncryption: encryption.algorithm }),
@@ -36,6 +36,14 @@ export function writeParams(
 /** Whether object lock is asked for: such requests must carry a checksum of their body (API reference of PutObject). */
 export function needsChecksum({ objectLock, legalHold }: S3WriteSettings): boolean {
 	return objectLock !== undefined || legalHold === true;
+}
+
+const isKept = (role: NonNullable<PutOptions['role']> | 'temporary') =>
+	role === 'content' || role === 'sidecar';
+
+/** Whether an object is to be locked. */
+export function wantsLock(write: S3WriteSettings, role: PutOptions['role'] = 'content'): boolean {
+	return isKept(role) && needsChecksum(write);
 }
 
 /** Classes whose objects can't be read before they were restored ("Restoring an archived object"). */
