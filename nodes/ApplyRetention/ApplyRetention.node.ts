@@ -41,8 +41,7 @@ export class ApplyRetention implements INodeType {
 		icon: { light: 'file:../../icons/applyRetention.svg', dark: 'file:../../icons/applyRetention.dark.svg' },
 		group: ['transform'],
 		version: [1],
-		subtitle:
-			'={{ $parameter["operation"] !== "apply" ? $parameter["operation"] : ($parameter["mode"] === "delete" ? "delete" : "dry run") + ": " + $parameter["policy"] }}',
+		subtitle: `={{ $parameter["operation"] !== "apply" ? $parameter["operation"] : ($parameter["mode"] === "delete" ? "delete" : "dry run") + ", keep " + ${policy.nameExpression} }}`,
 		description: 'Thin out old backups by rule, and say of each why it stays or goes',
 		defaults: { name: 'Apply Retention' },
 		usableAsTool: undefined,

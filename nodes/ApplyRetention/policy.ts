@@ -9,6 +9,9 @@ const policies: INodePropertyOptions[] = [
 	{ name: 'Custom', value: 'custom', description: 'Choose the rules yourself' },
 ];
 
+/** For the node's subtitle: what the policy keeps. */
+export const nameExpression = `(${JSON.stringify(Object.fromEntries(presets.map(({ name, value }) => [value, name])))}[$parameter["policy"]] || "by rules")`;
+
 const count = (displayName: string, name: string, what: string, least = 0): INodeProperties => ({
 	displayName,
 	name,
@@ -53,6 +56,13 @@ export const description: INodeProperties[] = [
 		displayOptions: { show: { operation: ['apply'] } },
 	},
 	{
+		displayName: 'What no rule keeps is deleted for good. Look at the result of a dry run first.',
+		name: 'deleteNotice',
+		type: 'notice',
+		default: '',
+		displayOptions: { show: { operation: ['apply'], mode: ['delete'] } },
+	},
+	{
 		displayName: 'Policy',
 		name: 'policy',
 		type: 'options',
@@ -84,7 +94,7 @@ export const description: INodeProperties[] = [
 				displayName: 'Keep Tags',
 				name: 'keepTags',
 				type: 'string',
-				typeOptions: { multipleValues: true },
+				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add tag' },
 				default: [],
 				placeholder: 'e.g. release',
 				description:

@@ -20,7 +20,8 @@ export class ArchiveFiles implements INodeType {
 		icon: { light: 'file:../../icons/archiveFiles.svg', dark: 'file:../../icons/archiveFiles.dark.svg' },
 		group: ['input'],
 		version: [1],
-		subtitle: '={{ $parameter["operation"] === "bundle" ? "bundle: " : "files: " }}{{ $parameter["name"] }}',
+		subtitle:
+			'={{ $parameter["operation"] === "bundle" ? "bundle" : "files" }}{{ $parameter["name"] ? ": " + $parameter["name"] : "" }}',
 		description: 'Pack files and folders, or the backups of this run, into one archive',
 		defaults: { name: 'Archive Files' },
 		usableAsTool: undefined,

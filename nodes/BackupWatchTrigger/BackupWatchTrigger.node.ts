@@ -1,15 +1,25 @@
 import {
 	NodeConnectionTypes,
 	type INodeExecutionData,
+	type INodeProperties,
 	type INodeType,
 	type INodeTypeDescription,
 	type IPollFunctions,
 } from 'n8n-workflow';
 
-import { storageCredentials, storageProperties } from '../shared/storage';
+import { placeExpression, storageCredentials, storageProperties } from '../shared/storage';
 
 import { poll } from './poll';
 import { ruleProperties } from './rules';
+
+/** n8n's own default for the times is each minute. */
+const pollNotice: INodeProperties = {
+	displayName:
+		'Polling once an hour is enough: each time the manifests of all backups under the prefix are read.',
+	name: 'pollNotice',
+	type: 'notice',
+	default: '',
+};
 
 export class BackupWatchTrigger implements INodeType {
 	description: INodeTypeDescription = {
@@ -21,7 +31,7 @@ export class BackupWatchTrigger implements INodeType {
 		},
 		group: ['trigger'],
 		version: [1],
-		subtitle: '={{ $parameter["storage"] }}: at most {{ $parameter["maxAge"] || "any age" }} old',
+		subtitle: `={{ ${placeExpression} }}{{ $parameter["maxAge"] ? ", at most " + $parameter["maxAge"] + " old" : "" }}`,
 		description:
 			'Starts the workflow when backups stop, shrink or go untested, and once when all is well again',
 		eventTriggerDescription: '',
@@ -33,7 +43,7 @@ export class BackupWatchTrigger implements INodeType {
 		inputs: [],
 		outputs: [NodeConnectionTypes.Main],
 		credentials: storageCredentials,
-		properties: [...storageProperties, ...ruleProperties],
+		properties: [pollNotice, ...storageProperties, ...ruleProperties],
 	};
 
 	async poll(this: IPollFunctions): Promise<INodeExecutionData[][] | null> {

@@ -50,16 +50,25 @@ export const ruleProperties: INodeProperties[] = [
 				displayName: 'Free Space at Least (GB)',
 				name: 'minFreeGb',
 				type: 'number',
-				typeOptions: { minValue: 0, numberPrecision: 3 },
+				typeOptions: { minValue: 0 },
 				default: 10,
 				description: 'How much must be free, where the destination tells (or of the quota)',
+			},
+			{
+				displayName: 'Grace Time',
+				name: 'grace',
+				type: 'string',
+				default: '2h',
+				placeholder: 'e.g. 2h',
+				description:
+					'How long after the time under Scheduled At a backup may be there. 2 hours unless given.',
 			},
 			percent('Growth at Most (%)', 'maxGrowthPercent', 100, 'How much larger a backup may be than is usual'),
 			{
 				displayName: 'Quota (GB)',
 				name: 'quotaGb',
 				type: 'number',
-				typeOptions: { minValue: 0, numberPrecision: 3 },
+				typeOptions: { minValue: 0 },
 				default: 100,
 				description:
 					'What the backups under the prefix may take in all, where the destination does not tell how much is free',
@@ -80,14 +89,6 @@ export const ruleProperties: INodeProperties[] = [
 				default: [],
 				placeholder: 'e.g. 02:00',
 				description: 'Times of the day at which a backup is made. One that is not there is told of.',
-			},
-			{
-				displayName: 'Scheduled Backups May Take',
-				name: 'grace',
-				type: 'string',
-				default: '2h',
-				placeholder: 'e.g. 2h',
-				description: 'How long after its time a scheduled backup may be there. 2 hours unless given.',
 			},
 			{
 				displayName: 'Scheduled On',

@@ -6,13 +6,14 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
+import { listDatabases } from '../shared/postgres-lists';
 import { runPerItem } from '../shared/run';
 
 import * as dump from './dump.operation';
 import * as dumpAll from './dump-all.operation';
 import * as dumpGlobals from './globals.operation';
 import { writingProperties } from './make';
-import { getSchemas, getTables, listDatabases } from './methods';
+import { getSchemas, getTables } from './methods';
 
 const operations = { dump, dumpAll, dumpGlobals };
 

@@ -1,27 +1,17 @@
 import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
-import { textParameter } from '../shared/parameters';
+import { chosenText, textParameter } from '../shared/parameters';
+import { databaseProperty } from '../shared/properties';
 
 import { makeDump, reach } from './make';
 
 export const description: INodeProperties[] = [
-	{
+	databaseProperty({
 		displayName: 'Database',
-		displayOptions: { show: { operation: ['dump'] } },
 		name: 'database',
-		type: 'resourceLocator',
-		default: { mode: 'list', value: '' },
 		description: "The database to dump. Empty stands for the credential's.",
-		modes: [
-			{
-				displayName: 'From List',
-				name: 'list',
-				type: 'list',
-				typeOptions: { searchListMethod: 'listDatabases', searchable: true },
-			},
-			{ displayName: 'By Name', name: 'name', type: 'string', placeholder: 'e.g. shop' },
-		],
-	},
+		displayOptions: { show: { operation: ['dump'] } },
+	}),
 	{
 		displayName: 'Backup Name',
 		displayOptions: { show: { operation: ['dump'] } },
@@ -37,7 +27,7 @@ export const description: INodeProperties[] = [
 export { dumpOptionsProperty as options } from './options.descriptions';
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
-	const chosen = context.getNodeParameter('database', itemIndex, '', { extractValue: true }) as string;
+	const chosen = chosenText(context, 'database', itemIndex);
 	const reachable = await reach(context, itemIndex, chosen);
 	try {
 		const { connection } = reachable;

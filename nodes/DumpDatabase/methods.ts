@@ -1,27 +1,8 @@
-import type { ILoadOptionsFunctions, INodeListSearchResult, INodePropertyOptions } from 'n8n-workflow';
+import type { ILoadOptionsFunctions, INodePropertyOptions } from 'n8n-workflow';
 
-import {
-	databaseOverview,
-	listDatabases as databasesOf,
-	type DatabaseOverview,
-	type PostgresConnection,
-} from '../../lib/databases/postgres';
+import { databaseOverview, type DatabaseOverview } from '../../lib/databases/postgres';
 import { namePattern } from '../../lib/databases/postgres/dump';
-import { postgresConnection } from '../shared/credentials';
-import { toNodeError } from '../shared/errors';
-
-/** The databases of the server that the credential may connect to. */
-export async function listDatabases(
-	this: ILoadOptionsFunctions,
-	filter = '',
-): Promise<INodeListSearchResult> {
-	return await asking(this, undefined, async (connection) => {
-		const names = (await databasesOf(connection)).filter((name) =>
-			name.toLowerCase().includes(filter.toLowerCase()),
-		);
-		return { results: names.map((name) => ({ name, value: name })) };
-	});
-}
+import { asking } from '../shared/postgres-lists';
 
 /** The schemas of the chosen database. */
 export async function getSchemas(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
@@ -48,26 +29,4 @@ async function overview(context: ILoadOptionsFunctions): Promise<DatabaseOvervie
 	const chosen = context.getCurrentNodeParameter('database', { extractValue: true });
 	const database = typeof chosen === 'string' && chosen !== '' ? chosen : undefined;
 	return await asking(context, database, databaseOverview);
-}
-
-/** Connects as the node would, certificate and tunnel included. */
-async function asking<Result>(
-	context: ILoadOptionsFunctions,
-	database: string | undefined,
-	ask: (connection: PostgresConnection) => Promise<Result>,
-): Promise<Result> {
-	try {
-		const options = context.getCurrentNodeParameter('options') as { caCertificate?: string } | undefined;
-		const reachable = await postgresConnection(context, 0, {
-			...(database ? { database } : {}),
-			...(options?.caCertificate ? { caCertificate: options.caCertificate } : {}),
-		});
-		try {
-			return await ask(reachable.connection);
-		} finally {
-			await reachable.close();
-		}
-	} catch (error) {
-		throw toNodeError(context.getNode(), error, 0);
-	}
 }

@@ -4,9 +4,6 @@ import { usualZstdLevel } from '../../lib/databases/postgres/dump';
 import { caCertificateOption, compressionLevelOption, optionsCollection } from '../shared/properties';
 import { tagsOption } from '../shared/tags';
 
-const expression =
-	'Choose from the list, or specify IDs using an <a href="https://docs.n8n.io/code/expressions/">expression</a>';
-
 /** A picker that is fed from the database; by expression it takes patterns, too. */
 function picker(
 	displayName: string,
@@ -20,7 +17,7 @@ function picker(
 		type: 'multiOptions',
 		typeOptions: { loadOptionsMethod, loadOptionsDependsOn: ['database.value', 'options.caCertificate'] },
 		default: [],
-		description: `${what}, by expression also patterns as pg_dump takes them. ${expression}.`,
+		description: `${what}. Choose from the list, or give names or patterns (as pg_dump takes them) with an <a href="https://docs.n8n.io/code/expressions/">expression</a>.`,
 	};
 }
 
@@ -89,19 +86,19 @@ const shared: INodeProperties[] = [
 				value: 'default',
 				description: 'With a whole database, but not with a choice of schemas or tables',
 			},
-			{ name: 'Leave Out', value: 'exclude' },
-			{ name: 'Take In', value: 'include' },
+			{ name: 'Leave Out', value: 'exclude', description: 'Never' },
+			{ name: 'Take In', value: 'include', description: 'Also with a choice of schemas or tables' },
 		],
 		default: 'default',
 		description: 'Whether large objects go into the dump',
 	},
 	{
-		displayName: 'Lock Time-Out',
+		displayName: 'Lock Time-Out (Seconds)',
 		name: 'lockTimeout',
 		type: 'number',
 		typeOptions: { minValue: 1 },
 		default: 30,
-		description: 'Seconds to wait for a table that somebody has locked before the dump fails',
+		description: 'How long to wait for a table that somebody has locked before the dump fails',
 	},
 	{
 		displayName: 'Parallel Connections',
@@ -113,12 +110,12 @@ const shared: INodeProperties[] = [
 			'Connections that read tables at a time, as of the same moment, for a custom archive by the built-in engine; 1 unless given. Plain SQL is read by one.',
 	},
 	{
-		displayName: 'Statement Time-Out',
+		displayName: 'Statement Time-Out (Seconds)',
 		name: 'statementTimeout',
 		type: 'number',
 		typeOptions: { minValue: 0 },
 		default: 0,
-		description: 'Seconds that one statement, such as the reading of one table, may take; 0 for any time',
+		description: 'How long one statement, such as the reading of one table, may take; 0 for any time',
 	},
 	tagsOption,
 	{
@@ -126,9 +123,9 @@ const shared: INodeProperties[] = [
 		name: 'sections',
 		type: 'options',
 		options: [
-			{ name: 'Rows Only', value: 'data' },
-			{ name: 'Schema and Rows', value: 'all' },
-			{ name: 'Schema Only', value: 'schema' },
+			{ name: 'Rows Only', value: 'data', description: 'For tables that are there already' },
+			{ name: 'Schema and Rows', value: 'all', description: 'Everything' },
+			{ name: 'Schema Only', value: 'schema', description: 'The same database without rows' },
 		],
 		default: 'all',
 		description: 'Whether definitions, rows or both go into the dump',
@@ -151,16 +148,16 @@ const shared: INodeProperties[] = [
 
 const choices: INodeProperties[] = [
 	picker(
-		'Exclude Rows Of Table Names or IDs',
+		'Exclude Rows of Tables',
 		'excludeTableData',
 		'getTables',
 		'Tables whose definition is kept but whose rows are left out',
 	),
-	picker('Exclude Schema Names or IDs', 'excludeSchemas', 'getSchemas', 'Schemas to leave out'),
-	picker('Exclude Table Names or IDs', 'excludeTables', 'getTables', 'Tables to leave out'),
-	picker('Only Schema Names or IDs', 'schemas', 'getSchemas', 'Schemas to dump instead of all'),
+	picker('Exclude Schemas', 'excludeSchemas', 'getSchemas', 'Schemas to leave out'),
+	picker('Exclude Tables', 'excludeTables', 'getTables', 'Tables to leave out'),
+	picker('Only Schemas', 'schemas', 'getSchemas', 'Schemas to dump instead of all'),
 	picker(
-		'Only Table Names or IDs',
+		'Only Tables',
 		'tables',
 		'getTables',
 		'Tables to dump instead of all. What they depend on is not added: such a backup may not restore into an empty database',
@@ -190,9 +187,17 @@ export const dumpAllOptionsProperty = optionsCollection(
 			name: 'globals',
 			type: 'options',
 			options: [
-				{ name: 'Leave Out', value: 'exclude' },
-				{ name: 'With Passwords If Permitted', value: 'include' },
-				{ name: 'Without Passwords', value: 'withoutPasswords' },
+				{ name: 'Leave Out', value: 'exclude', description: 'Databases only' },
+				{
+					name: 'With Passwords If Permitted',
+					value: 'include',
+					description: 'With the hashes of passwords where the user may read them',
+				},
+				{
+					name: 'Without Passwords',
+					value: 'withoutPasswords',
+					description: 'Roles without their passwords',
+				},
 			],
 			default: 'include',
 			description: 'Whether one more backup holds what belongs to the server and not to a database',

@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
+import { listDatabases } from '../shared/postgres-lists';
 import { encryptionKeyCredential } from '../shared/properties';
 import { runPerItem } from '../shared/run';
 
@@ -21,7 +22,7 @@ export class Restore implements INodeType {
 		group: ['output'],
 		version: [1],
 		subtitle:
-			'={{ $parameter["operation"] === "files" ? "files: " + $parameter["targetFolder"] : "database" }}',
+			'={{ $parameter["operation"] === "files" ? "files" + ($parameter["targetFolder"] ? ": " + $parameter["targetFolder"] : "") : ({ existing: "database", new: "new database", swap: "swap database" })[$parameter["target"]] + (($parameter["targetDatabase"].value ?? $parameter["targetDatabase"]) ? ": " + ($parameter["targetDatabase"].value ?? $parameter["targetDatabase"]) : "") }}',
 		description: 'Bring a database or files back from a backup, verified before anything is touched',
 		defaults: { name: 'Restore' },
 		usableAsTool: undefined,
@@ -63,12 +64,13 @@ export class Restore implements INodeType {
 				placeholder: 'e.g. shop',
 				description:
 					'If the backup is a bundle: the name of the backup in it. Empty stands for the only one of the kind.',
+				displayOptions: { hide: { takeFrom: ['binary', 'file'] } },
 			},
 			...database.options,
 		],
 	};
 
-	methods = { credentialTest: { testEncryptionKey } };
+	methods = { credentialTest: { testEncryptionKey }, listSearch: { listDatabases } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

@@ -1,5 +1,7 @@
 import type { INodeProperties } from 'n8n-workflow';
 
+import { databaseProperty } from '../shared/properties';
+
 const show = { operation: ['database'] };
 
 export const description: INodeProperties[] = [
@@ -71,15 +73,13 @@ export const description: INodeProperties[] = [
 		description: 'Where the backup goes. Whatever fails, an existing database stays as it was.',
 		displayOptions: { show },
 	},
-	{
+	databaseProperty({
 		displayName: 'Target Database',
 		name: 'targetDatabase',
-		type: 'string',
-		default: '',
-		placeholder: 'e.g. shop',
-		description: "The name of the database. Empty stands for the credential's.",
+		description:
+			"The database to restore into; a new one is given by its name. Empty stands for the credential's.",
 		displayOptions: { show },
-	},
+	}),
 	{
 		displayName: 'If Target Is Not Empty',
 		name: 'ifNotEmpty',
@@ -104,6 +104,14 @@ export const description: INodeProperties[] = [
 		displayOptions: { show: { ...show, target: ['existing'] } },
 	},
 	{
+		displayName:
+			'What the target database holds is dropped. The option Dry Run tells what that would be, and touches nothing.',
+		name: 'cleanNotice',
+		type: 'notice',
+		default: '',
+		displayOptions: { show: { ...show, target: ['existing'], ifNotEmpty: ['clean'] } },
+	},
+	{
 		displayName: 'Present Content',
 		name: 'presentContent',
 		type: 'options',
@@ -114,5 +122,12 @@ export const description: INodeProperties[] = [
 		default: 'keep',
 		description: 'What becomes of what the database held before',
 		displayOptions: { show: { ...show, target: ['swap'] } },
+	},
+	{
+		displayName: 'What the database holds now is gone for good once the restored one is in its place.',
+		name: 'dropNotice',
+		type: 'notice',
+		default: '',
+		displayOptions: { show: { ...show, target: ['swap'], presentContent: ['drop'] } },
 	},
 ];

@@ -7,7 +7,7 @@ import type { RestoreTarget } from '../../lib/databases/postgres/restore/target/
 import { LifeboatError } from '../../lib/errors';
 import { passOn } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
-import { textParameter } from '../shared/parameters';
+import { chosenText } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 
 import { databaseContent, type DatabaseContent } from './database.content';
@@ -34,7 +34,7 @@ interface Options extends IDataObject {
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const options = context.getNodeParameter('options', itemIndex, {}) as Options;
-	const target = textParameter(context, 'targetDatabase', itemIndex);
+	const target = chosenText(context, 'targetDatabase', itemIndex);
 	const signal = cancelSignal(context);
 	const started = performance.now();
 	const content = await databaseContent(context, itemIndex);

@@ -25,7 +25,7 @@ export const options: INodeProperties[] = [
 						name: 'Rows Only',
 						value: 'data',
 						description:
-							'Into tables that are there; they must have the columns. With If Target Is Not Empty: Remove Everything, their rows are removed first.',
+							'Into tables that are there; they must have the columns. With If Target Is Not Empty set to Remove Everything in It, their rows are removed first.',
 					},
 				],
 				default: 'all',
@@ -69,7 +69,7 @@ export const options: INodeProperties[] = [
 				displayName: 'Only Schemas',
 				name: 'schemas',
 				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add Schema' },
+				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add schema' },
 				default: [],
 				placeholder: 'e.g. shop',
 				description: 'The schemas to restore, with all that lies in them',
@@ -78,7 +78,7 @@ export const options: INodeProperties[] = [
 				displayName: 'Only Tables',
 				name: 'tables',
 				type: 'string',
-				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add Table' },
+				typeOptions: { multipleValues: true, multipleValueButtonText: 'Add table' },
 				default: [],
 				placeholder: 'e.g. public.orders',
 				description: 'The tables, views and sequences to restore, with all that belongs to them',
@@ -98,7 +98,7 @@ export const options: INodeProperties[] = [
 				type: 'fixedCollection',
 				typeOptions: { multipleValues: true },
 				default: {},
-				placeholder: 'Add Role',
+				placeholder: 'Add role',
 				description:
 					'Roles that take the place of those in the dump, as owners and where something is granted',
 				options: [

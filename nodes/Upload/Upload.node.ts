@@ -8,7 +8,7 @@ import {
 
 import { runPerItem } from '../shared/run';
 import { twoStorageCredentials } from '../shared/second-storage';
-import { storageProperties } from '../shared/storage';
+import { placeExpression, storageProperties } from '../shared/storage';
 import { testWebDav } from '../shared/webdav-test';
 
 import * as copy from './copy.operation';
@@ -29,8 +29,7 @@ export class Upload implements INodeType {
 		icon: { light: 'file:../../icons/upload.svg', dark: 'file:../../icons/upload.dark.svg' },
 		group: ['output'],
 		version: [1],
-		subtitle:
-			'={{ $parameter["operation"] }}: {{ $parameter["bucket"] || $parameter["folder"] || $parameter["storage"] }}',
+		subtitle: `={{ $parameter["operation"] }}: {{ ${placeExpression} }}`,
 		description:
 			'Store backups in a folder, an S3 bucket or on another server, proven whole, or get them back',
 		defaults: { name: 'Upload' },

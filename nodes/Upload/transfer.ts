@@ -35,7 +35,7 @@ export const transferProperties: INodeProperties[] = [
 				displayName: 'Bandwidth Limit (MB/s)',
 				name: 'bandwidthLimit',
 				type: 'number',
-				typeOptions: { minValue: 0, numberPrecision: 3 },
+				typeOptions: { minValue: 0 },
 				default: 0,
 				description:
 					'Megabytes (1,000,000 bytes) a second that are sent at most, on average, and read back for the proof. 0 stands for no limit.',

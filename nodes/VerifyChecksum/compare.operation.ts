@@ -22,13 +22,12 @@ export const description: INodeProperties[] = [
 		displayOptions: { show },
 	},
 	{
-		displayName: 'Allowed Fall',
+		displayName: 'Allowed Fall (%)',
 		name: 'allowedFall',
 		type: 'number',
 		typeOptions: { minValue: 1, maxValue: 99 },
 		default: 50,
-		description:
-			'By how many percent the size of the content, or the rows of any table, may lie below what is usual',
+		description: 'How far the size of the content, or the rows of any table, may lie below what is usual',
 		displayOptions: { show },
 	},
 	{
@@ -44,7 +43,7 @@ export const description: INodeProperties[] = [
 		displayOptions: { show },
 	},
 	{
-		displayName: 'Pass Over Tables Below',
+		displayName: 'Pass Over Tables Below (Rows)',
 		name: 'minRows',
 		type: 'number',
 		typeOptions: { minValue: 0 },

@@ -32,7 +32,7 @@ export const description: INodeProperties[] = [
 		name: 'sqlChecks',
 		type: 'fixedCollection',
 		typeOptions: { multipleValues: true },
-		placeholder: 'Add Check',
+		placeholder: 'Add check',
 		default: {},
 		description:
 			'Questions to the restored database, asked read-only, each with the answer that it must give',
@@ -117,12 +117,12 @@ export const options: INodeProperties[] = [
 				displayOptions: { show: { '/scratch': ['server'] } },
 			},
 			{
-				displayName: 'Time for Each Check',
+				displayName: 'Time for Each Check (Seconds)',
 				name: 'checkTimeout',
 				type: 'number',
 				typeOptions: { minValue: 1 },
 				default: 60,
-				description: 'How long an SQL check may take, in seconds',
+				description: 'How long an SQL check may take',
 			},
 			{
 				displayName: 'With Owners and Privileges',

@@ -4,7 +4,15 @@ import { LifeboatError } from '../../lib/errors';
 
 /** The text in a field, without white space around it; empty where the field isn't shown. */
 export function textParameter(context: IExecuteFunctions, name: string, itemIndex: number): string {
-	const value = context.getNodeParameter(name, itemIndex, '');
+	return asText(context.getNodeParameter(name, itemIndex, ''));
+}
+
+/** As `textParameter`, of a field with a list to choose from (a resource locator) or one that holds the text itself. */
+export function chosenText(context: IExecuteFunctions, name: string, itemIndex: number): string {
+	return asText(context.getNodeParameter(name, itemIndex, '', { extractValue: true }));
+}
+
+function asText(value: unknown): string {
 	return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '';
 }
 

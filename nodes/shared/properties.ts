@@ -89,3 +89,21 @@ export function alsoShownFor<Shown extends { displayOptions?: IDisplayOptions }>
 		displayOptions: { ...shown.displayOptions, show: { ...shown.displayOptions?.show, ...show } },
 	};
 }
+
+/** A database of the server that the credential names. The node has the method `listDatabases`. */
+export const databaseProperty = (
+	property: Pick<INodeProperties, 'displayName' | 'name' | 'description' | 'displayOptions'>,
+): INodeProperties => ({
+	...property,
+	type: 'resourceLocator',
+	default: { mode: 'list', value: '' },
+	modes: [
+		{
+			displayName: 'From List',
+			name: 'list',
+			type: 'list',
+			typeOptions: { searchListMethod: 'listDatabases', searchable: true },
+		},
+		{ displayName: 'By Name', name: 'name', type: 'string', placeholder: 'e.g. shop' },
+	],
+});

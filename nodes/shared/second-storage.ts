@@ -7,6 +7,7 @@ import type {
 
 import type { Storage } from '../../lib/storage/storage';
 
+import { alsoShownFor } from './properties';
 import { openStorage, prefixAt } from './storage';
 import { storageKinds } from './storages/kinds';
 
@@ -29,19 +30,7 @@ export function targetProperties(show: Show): INodeProperties[] {
 				'The kind of place to copy to. One of the same kind is reached with the same credential: n8n gives a node one of each type.',
 			displayOptions: { show },
 		},
-		...storageKinds.flatMap(({ value, properties }) => {
-			const own = new Set(properties.map(({ name }) => name));
-			return properties.map((property) => {
-				const { displayOptions, ...rest } = renamed(property, own);
-				const shown = { ...displayOptions?.show, ...show, targetStorage: [value] };
-				return {
-					...rest,
-					name: targetName(property.name),
-					displayName: `Destination ${property.displayName}`,
-					displayOptions: { ...displayOptions, show: shown },
-				};
-			});
-		}),
+		...ofEachKind(show, ({ type }) => type !== 'collection'),
 		{
 			displayName: 'Destination Prefix',
 			name: 'targetPrefix',
@@ -52,7 +41,19 @@ export function targetProperties(show: Show): INodeProperties[] {
 				'The start of the keys there. What follows the Prefix in the key of the backup is put behind it.',
 			displayOptions: { show },
 		},
+		...ofEachKind(show, ({ type }) => type === 'collection'),
 	];
+}
+
+function ofEachKind(show: Show, which: (property: INodeProperties) => boolean): INodeProperties[] {
+	return storageKinds.flatMap(({ value, properties }) => {
+		const own = new Set(properties.map(({ name }) => name));
+		return properties.filter(which).map((property) => ({
+			...alsoShownFor(renamed(property, own), { ...show, targetStorage: [value] }),
+			name: targetName(property.name),
+			displayName: `Destination ${property.displayName}`,
+		}));
+	});
 }
 
 /** A property whose conditions, also those of its options, speak of the second storage's fields. */

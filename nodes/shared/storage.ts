@@ -27,9 +27,7 @@ export const storageProperties: INodeProperties[] = [
 		default: 'local',
 		description: 'The kind of place where the backups lie',
 	},
-	...storageKinds.flatMap(({ value, properties }) =>
-		properties.map((property) => alsoShownFor(property, { storage: [value] })),
-	),
+	...ofEachKind(({ type }) => type !== 'collection'),
 	{
 		displayName: 'Prefix',
 		name: 'prefix',
@@ -38,7 +36,19 @@ export const storageProperties: INodeProperties[] = [
 		placeholder: 'e.g. shop/',
 		description: 'The start of the keys of these backups, like a folder. Empty stands for the whole storage.',
 	},
+	...ofEachKind(({ type }) => type === 'collection'),
 ];
+
+function ofEachKind(which: (property: INodeProperties) => boolean): INodeProperties[] {
+	return storageKinds.flatMap(({ value, properties }) =>
+		properties.filter(which).map((property) => alsoShownFor(property, { storage: [value] })),
+	);
+}
+
+const kindNames = JSON.stringify(Object.fromEntries(storageKinds.map(({ value, name }) => [value, name])));
+
+/** For a node's subtitle: where the backups lie, in as many words as the canvas has room for. */
+export const placeExpression = `($parameter["bucket"] || $parameter["container"] || $parameter["folder"] || ${kindNames}[$parameter["storage"]])`;
 
 /** The storage that an item's parameters name. The caller closes it. */
 export async function storageFor(context: IExecuteFunctions, itemIndex: number): Promise<Storage> {

@@ -5,9 +5,11 @@ import { before, describe, test } from 'node:test';
 
 import {
 	NodeHelpers,
+	Workflow,
 	type INode,
 	type INodeParameters,
 	type INodeProperties,
+	type INodeType,
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
@@ -19,6 +21,20 @@ import { nodePackage } from './package-loader';
 
 const root = join(__dirname, '../..');
 const names = packageJson.n8n.nodes.map((path) => path.split('/').at(-2)!);
+
+/** What the canvas shows beneath the name of a node. */
+function subtitle(type: INodeTypeDescription, given: INodeParameters): string {
+	const node: INode = {
+		...{ id: 'node', name: 'Node', type: type.name, typeVersion: 1, position: [0, 0], parameters: given },
+	};
+	node.parameters = NodeHelpers.getNodeParameters(type.properties, given, true, false, node, type)!;
+	const known = { description: type } as INodeType;
+	const workflow = new Workflow({
+		...{ nodes: [node], connections: {}, active: false },
+		nodeTypes: { getByName: () => known, getByNameAndVersion: () => known, getKnownTypes: () => ({}) },
+	});
+	return String(workflow.expression.getSimpleParameterValue(node, type.subtitle, 'internal', {}));
+}
 
 describe('what the editor shows', () => {
 	const descriptions = new Map<string, INodeTypeDescription>();
@@ -57,6 +73,22 @@ describe('what the editor shows', () => {
 			await readFile(join(root, codex.resources.primaryDocumentation[0]!.url.split('/blob/main/')[1]!));
 		});
 
+		test(`${name}: its subtitle says in words what each operation does`, () => {
+			const description = descriptions.get(name)!;
+			const operations = description.properties.find((each) => each.name === 'operation')?.options as
+				{ value: string }[] | undefined;
+			const storages = description.properties.some((each) => each.name === 'storage')
+				? [{}, { storage: 's3', bucket: 'acme' }, { storage: 'azure', container: 'acme' }, { storage: 'aws' }]
+				: [{}];
+			for (const { value: operation } of operations ?? [{ value: undefined }]) {
+				for (const storage of storages) {
+					const text = subtitle(description, { ...(operation && { operation }), ...storage });
+					assert.match(text, /^[a-zA-Z][^{}[\]]+[^:\s]$/, `${operation}: ${text}`);
+					assert.doesNotMatch(text, /undefined|null|\b[a-z]+[A-Z]/, `${operation}: ${text}`);
+				}
+			}
+		});
+
 		test(`${name}: its options stand in alphabetical order, its texts are complete`, () => {
 			const visit = (properties: INodeProperties[]) => {
 				for (const property of properties) {
@@ -80,6 +112,19 @@ describe('what the editor shows', () => {
 			visit(descriptions.get(name)!.properties);
 		});
 	}
+
+	test('subtitles name the place, the policy and the target', () => {
+		const of = (name: string, parameters: INodeParameters) => subtitle(descriptions.get(name)!, parameters);
+		assert.equal(of('Upload', { storage: 'azure', container: 'nightly' }), 'upload: nightly');
+		assert.equal(of('Upload', { storage: 'sftp' }), 'upload: SFTP');
+		assert.equal(of('ApplyRetention', { policy: 'sevenDaily' }), 'dry run, keep 7 daily');
+		assert.equal(of('ApplyRetention', { policy: 'custom', mode: 'delete' }), 'delete, keep by rules');
+		assert.equal(of('BackupWatchTrigger', { folder: '/backups' }), '/backups, at most 26h old');
+		assert.equal(of('ArchiveFiles', {}), 'files');
+		assert.equal(of('Restore', { target: 'swap', targetDatabase: 'shop' }), 'swap database: shop');
+		const chosen = { __rl: true, mode: 'list', value: 'shop' };
+		assert.equal(of('Restore', { targetDatabase: chosen }), 'database: shop');
+	});
 
 	test('Upload asks for the credentials of the storages it has, once each', () => {
 		const upload = descriptions.get('Upload')!;

@@ -8,6 +8,7 @@ import { startPostgres, type PostgresServer } from '../servers/postgres';
 
 import { runWorkflow } from './engine';
 import { createShop, describeDatabase, exec, postgresCredential, sql, temporaryFolder } from './fixtures';
+import { listSearch } from './node-methods';
 
 describe('the node Restore with dumps of any origin', () => {
 	let server: PostgresServer;
@@ -76,6 +77,21 @@ describe('the node Restore with dumps of any origin', () => {
 			assert.ok((await describeDatabase(server, targetDatabase)) === original);
 		});
 	}
+
+	test('the target is chosen from the databases of the server, or named', async () => {
+		const choice = {
+			type: 'restore',
+			parameters: { operation: 'database' },
+			credentials: { postgres: postgresCredential(server, 'shop') },
+		};
+		const { results } = await listSearch(choice, 'listDatabases', 'sho');
+		assert.deepEqual(results, [{ name: 'shop', value: 'shop' }]);
+		// As the editor stores what is chosen. It holds rows: the default leaves it alone.
+		const targetDatabase = { __rl: true, mode: 'list', value: 'shop', cachedResultName: 'shop' };
+		const run = await restore({ takeFrom: 'file', filePath: file('plain.sql'), targetDatabase });
+		assert.match(run.error!.message, /shop.* not empty/);
+		assert.match(run.error!.description!, /If Target Is Not Empty/);
+	});
 
 	for (const [name, message] of [
 		['shop.tar', /tar archive of pg_dump/],

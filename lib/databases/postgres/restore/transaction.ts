@@ -45,7 +45,7 @@ export async function beginRestore(
 			'NOT_EMPTY',
 			`Database ${database} is not empty: ${summarizeContents(objects)}. Nothing was changed`,
 			{
-				hint: 'Restore into an empty database, or choose to clean the target first, which removes all that is in it',
+				hint: 'Restore into an empty database, or set If Target Is Not Empty to Merge, or to Remove Everything in It',
 			},
 		);
 	}
