@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError } from '../../errors';
 import { baseName } from '../keys';
 
-import { hasStatus, StatusError } from './errors';
-import { send } from './exchange';
+import { hasStatus, mayPass, StatusError } from './errors';
+import { repeat, send, sendOnce } from './exchange';
 import { parentOf } from './folders';
 import { temporaryName } from './names';
 import { lookUp } from './propfind';
@@ -19,6 +19,9 @@ const lifetime = 3_600_000;
 
 /** How often the server may refuse a claim that nobody holds before it means it. */
 const REFUSALS = 5;
+
+/** Of the time a server gets for an answer, after which another run would have renamed its object and removed its claim. */
+const SETTLED_AFTER = 1 / 4;
 
 export interface ClaimOptions {
 	/** The time on the server. */
@@ -45,7 +48,8 @@ export async function withClaim<Result>(
 	const claim = `${parentOf(path)}${temporaryName('claim', hash)}/`;
 	let refusals = 0;
 	for (const deadline = performance.now() + patience; ; await pause(signal)) {
-		const refusal = await acquire(target, claim, signal);
+		signal.throwIfAborted();
+		const refusal = await acquire(target, claim, isFutile, signal);
 		if (refusal === undefined) break;
 		const holder = await lookUp(target, claim.slice(0, -1), signal);
 		// 403 is also Apache's answer when another was faster by a moment.
@@ -61,6 +65,7 @@ export async function withClaim<Result>(
 		}
 	}
 	try {
+		signal.throwIfAborted();
 		return await run();
 	} finally {
 		// What happened to the object counts. A claim left behind dies of age, and goes with the unfinished uploads.
@@ -72,14 +77,49 @@ export async function withClaim<Result>(
 async function acquire(
 	target: WebDavTarget,
 	claim: string,
+	isFutile: () => Promise<void>,
 	signal: AbortSignal,
 ): Promise<StatusError | undefined> {
+	let unsure = false;
 	try {
-		(await send(target, 'MKCOL', claim, { signal })).resume();
+		await repeat(signal, async () => {
+			try {
+				// Not aborted: a claim that was made after all would hold up others.
+				(await sendOnce(target, 'MKCOL', claim, {})).resume();
+			} catch (error) {
+				unsure ||= mayPass(error);
+				throw error;
+			}
+		});
 		return undefined;
 	} catch (error) {
-		if (error instanceof StatusError && hasStatus(error, 403, 405)) return error;
-		throw error;
+		if (!(error instanceof StatusError) || !hasStatus(error, 403, 405)) throw error;
+		return unsure && (await isOurs(target, claim, isFutile, signal)) ? undefined : error;
+	}
+}
+
+/**
+ * Whether a claim is that which was made by a request whose answer was lost. A folder does not tell who made it; but what another
+ * run has made it also removes, with all that is in it, as soon as it is done. So a mark is put into it and watched for longer than that takes.
+ */
+async function isOurs(
+	target: WebDavTarget,
+	claim: string,
+	isFutile: () => Promise<void>,
+	signal: AbortSignal,
+): Promise<boolean> {
+	const mark = `${claim}${temporaryName('mark')}/`;
+	const exists = async () => (await lookUp(target, mark.slice(0, -1), signal)) !== undefined;
+	try {
+		(await send(target, 'MKCOL', mark, { signal })).resume();
+	} catch (error) {
+		// 405: the mark is there since an attempt whose answer was lost, too. 403, 409: the claim is gone.
+		if (!hasStatus(error, 403, 405, 409)) throw error;
+	}
+	for (const deadline = performance.now() + target.timeout * SETTLED_AFTER; ; await pause(signal)) {
+		if (!(await exists())) return false;
+		if (performance.now() > deadline) return true;
+		await isFutile();
 	}
 }
 

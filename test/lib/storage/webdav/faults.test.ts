@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -104,6 +104,60 @@ for (const [name, start] of [
 				assert.equal((await direct.stat('old'))?.size, 10);
 			});
 		}
+
+		const isClaim = ({ method, url }: Exchange) => method === 'MKCOL' && url.endsWith('.claim/');
+		/** Where a run that is completing the key puts its claim. */
+		const claimOf = (key: string) => {
+			const hash = createHash('sha256').update(key).digest('hex').slice(0, 32);
+			return join(server.folder, settings.folder, `~lifeboat-${hash}.claim`);
+		};
+
+		test('a claim whose answer is lost is known again, and keeps others out until then', async () => {
+			for (const faults of [
+				[{ kind: 'lose-answer' }],
+				[{ kind: 'lose-answer' }, { kind: 'answer', status: 503 }, { kind: 'lose-answer' }],
+			] satisfies Fault[][]) {
+				const key = `object ${faults.length}`;
+				const left: Fault[] = [...faults];
+				let rival: Promise<unknown> | undefined;
+				proxy.onExchange = (exchange) => {
+					if (!isClaim(exchange)) return undefined;
+					if (left.length === 0) {
+						rival ??= direct.put(key, inChunks(content.subarray(1)));
+						rival.catch(() => {});
+					}
+					return left.shift();
+				};
+				await storage.put(key, inChunks(content));
+				await assert.rejects(rival!, code('ALREADY_EXISTS'));
+				assert.ok(content.equals(await buffer(await direct.get(key))));
+			}
+		});
+
+		test('a claim of another run is not taken for one whose answer was lost', async () => {
+			await direct.put('other', inChunks(content));
+			const [claim, claim2] = [claimOf('object'), claimOf('second')];
+			await Promise.all([claim, claim2].map((folder) => mkdir(folder)));
+			await Promise.all([claim, claim2].map((folder) => chmod(folder, 0o777)));
+			// As if the answer was lost, though the server was never asked.
+			inTurn(isClaim, [
+				{ kind: 'answer', status: 503 },
+				{ kind: 'answer', status: 503 },
+			]);
+			const first = storage.put('object', inChunks(content));
+			const second = storage.put('second', inChunks(content));
+			second.catch(() => {});
+			// Both other runs end within the time that they have: one without its object, one with it.
+			await sleep(60);
+			await rm(claim, { recursive: true });
+			await first;
+			await rename(
+				join(server.folder, settings.folder, 'other'),
+				join(server.folder, settings.folder, 'second'),
+			);
+			await rm(claim2, { recursive: true, force: true });
+			await assert.rejects(second, code('ALREADY_EXISTS'));
+		});
 
 		test('a download that is cut again and again fails, it never ends early', async () => {
 			await direct.put('object', inChunks(content));
