@@ -1,3 +1,24 @@
+import { BlockComment } from './block-comment';
+import {
+	BACKSLASH,
+	CLOSE,
+	DASH,
+	DOLLAR,
+	DOT,
+	DOUBLE_QUOTE,
+	NEWLINE,
+	OPEN,
+	QUOTE,
+	RETURN,
+	SEMICOLON,
+	SLASH,
+	SPACE,
+	STAR,
+	TAB,
+	wordBytes,
+} from './bytes';
+import { DollarQuote } from './dollar-quote';
+import { LeadBytes } from './lead-bytes';
 import { StatementWords } from './statement-words';
 
 /** Why a scan stopped before the end of the chunk. */
@@ -32,30 +53,6 @@ const openNames = new Map<State, string>([
 	[State.BlockComment, 'a comment'],
 ]);
 
-const TAB = 0x09;
-const NEWLINE = 0x0a;
-const RETURN = 0x0d;
-const SPACE = 0x20;
-const DOUBLE_QUOTE = 0x22;
-const DOLLAR = 0x24;
-const QUOTE = 0x27;
-const OPEN = 0x28;
-const CLOSE = 0x29;
-const STAR = 0x2a;
-const DASH = 0x2d;
-const DOT = 0x2e;
-const SLASH = 0x2f;
-const SEMICOLON = 0x3b;
-const BACKSLASH = 0x5c;
-
-/** 1: starts a word; 2: only continues one. `$` continues a word too, but not a dollar quote's tag. */
-const wordBytes = new Uint8Array(256);
-for (let byte = 0; byte < 256; byte++) {
-	const isLetter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a && byte < 0x80;
-	if (isLetter || byte === 0x5f || byte >= 0x80) wordBytes[byte] = 1;
-	else if (byte >= 0x30 && byte <= 0x39) wordBytes[byte] = 2;
-}
-
 /** A pg_dump comment that is looked at is shorter than this: it may name a function with all its arguments. */
 const LONGEST_COMMENT = 16_384;
 
@@ -63,8 +60,7 @@ const LONGEST_COMMENT = 16_384;
  * Finds where SQL statements end, byte by byte and with no memory of what it has passed: the rules of psql's lexer
  * (`src/fe_utils/psqlscan.l` of PostgreSQL), in a form that can stop and go on at any byte.
  *
- * It works on bytes, so that any client encoding passes. In the encodings that only a client may use (SJIS, BIG5, GBK,
- * UHC, JOHAB, GB18030) a second byte may look like a backslash: `encoding` must be set for those.
+ * It works on bytes, so that any client encoding passes; `encoding` must be set for those that `LeadBytes` knows.
  */
 export class StatementScanner {
 	/** What the server's setting of the same name is: off makes a backslash an escape in every string. */
@@ -86,35 +82,24 @@ export class StatementScanner {
 
 	private state = State.Normal;
 
-	private commentDepth = 0;
+	private readonly blockComment = new BlockComment();
 
-	/** The previous byte inside a block comment, where it may be half of its start or end. */
-	private previous = 0;
+	private readonly dollarQuote = new DollarQuote();
+
+	private readonly leadBytes = new LeadBytes();
 
 	private parentheses = 0;
 
 	/** After an E'' string, one that goes on behind white space with a line break escapes too. */
 	private continuation: 'none' | 'possible' | 'on next line' = 'none';
 
-	private tag: number[] = [];
-
-	private tagMatched = 0;
-
 	private comment: number[] = [];
-
-	private secondBytes: 'none' | 'all' | 'sjis' = 'none';
 
 	private skipByte = false;
 
 	/** The client encoding, by any of its names. */
 	set encoding(name: string) {
-		const plain = name.toUpperCase().replace(/[^A-Z0-9]/g, '');
-		if (/^(SJIS|SHIFTJIS|MSKANJI|WIN932|WINDOWS932|SHIFTJIS2004)$/.test(plain)) this.secondBytes = 'sjis';
-		else if (
-			/^(BIG5|WIN950|WINDOWS950|GBK|WIN936|WINDOWS936|UHC|WIN949|WINDOWS949|JOHAB|GB18030)$/.test(plain)
-		)
-			this.secondBytes = 'all';
-		else this.secondBytes = 'none';
+		this.leadBytes.encoding = name;
 	}
 
 	/** Whether the input may end here: outside statements, strings and block comments. */
@@ -168,7 +153,7 @@ export class StatementScanner {
 					if (this.state === State.Word) {
 						if (wordBytes[byte] !== 0 || byte === DOLLAR) {
 							this.words.push(byte);
-							if (this.isLeadByte(byte)) this.skipByte = true;
+							if (this.leadBytes.has(byte)) this.skipByte = true;
 							i += 1;
 							break;
 						}
@@ -195,9 +180,8 @@ export class StatementScanner {
 				case State.Slash:
 					if (byte === STAR) {
 						this.state = State.BlockComment;
-						this.commentDepth = 1;
+						this.blockComment.begin();
 						this.continuation = 'none';
-						this.previous = 0;
 						i += 1;
 					} else this.notAComment(i);
 					break;
@@ -213,7 +197,7 @@ export class StatementScanner {
 					break;
 				}
 				case State.BlockComment:
-					this.blockComment(byte);
+					if (this.blockComment.endsWith(byte)) this.state = State.Normal;
 					i += 1;
 					break;
 				case State.String: {
@@ -229,11 +213,11 @@ export class StatementScanner {
 					if (this.skipByte) this.skipByte = false;
 					else if (byte === BACKSLASH) this.state = State.EscapeStringBackslash;
 					else if (byte === QUOTE) this.state = State.AfterEscapeString;
-					else if (byte >= 0x80 && this.isLeadByte(byte)) this.skipByte = true;
+					else if (byte >= 0x80 && this.leadBytes.has(byte)) this.skipByte = true;
 					i += 1;
 					break;
 				case State.EscapeStringBackslash:
-					if (byte >= 0x80 && this.isLeadByte(byte)) this.skipByte = true;
+					if (byte >= 0x80 && this.leadBytes.has(byte)) this.skipByte = true;
 					this.state = State.EscapeString;
 					i += 1;
 					break;
@@ -262,22 +246,12 @@ export class StatementScanner {
 				case State.DollarTag:
 					i = this.dollarTag(byte, i);
 					break;
-				case State.DollarBody:
-					if (this.tagMatched === 0) {
-						const dollar = chunk.indexOf(DOLLAR, i);
-						if (dollar === -1) i = end;
-						else {
-							i = dollar + 1;
-							this.tagMatched = 1;
-						}
-						break;
-					}
-					if (byte === this.tag[this.tagMatched]) {
-						this.tagMatched += 1;
-						if (this.tagMatched === this.tag.length) this.state = State.Normal;
-					} else this.tagMatched = byte === DOLLAR ? 1 : 0;
-					i += 1;
+				case State.DollarBody: {
+					const behind = this.dollarQuote.endIn(chunk, i);
+					if (behind !== -1) this.state = State.Normal;
+					i = behind === -1 ? end : behind;
 					break;
+				}
 			}
 		}
 		this.stop = 'end-of-chunk';
@@ -316,7 +290,7 @@ export class StatementScanner {
 		if (wordBytes[byte] === 1) {
 			this.state = State.Word;
 			this.words.start([byte]);
-			if (this.isLeadByte(byte)) this.skipByte = true;
+			if (this.leadBytes.has(byte)) this.skipByte = true;
 			return true;
 		}
 		if (byte === QUOTE) {
@@ -326,7 +300,7 @@ export class StatementScanner {
 			this.state = State.QuotedIdentifier;
 		} else if (byte === DOLLAR) {
 			this.state = State.DollarTag;
-			this.tag = [DOLLAR];
+			this.dollarQuote.begin();
 		} else if (byte === OPEN) this.parentheses += 1;
 		else if (byte === CLOSE) this.parentheses = Math.max(0, this.parentheses - 1);
 		this.words.interrupt(byte === DOT, byte === DOUBLE_QUOTE);
@@ -348,17 +322,6 @@ export class StatementScanner {
 		this.mark(at);
 	}
 
-	private blockComment(byte: number): void {
-		if (this.previous === STAR && byte === SLASH) {
-			this.commentDepth -= 1;
-			this.previous = 0;
-			if (this.commentDepth === 0) this.state = State.Normal;
-		} else if (this.previous === SLASH && byte === STAR) {
-			this.commentDepth += 1;
-			this.previous = 0;
-		} else this.previous = byte;
-	}
-
 	private endLineComment(): void {
 		this.state = State.Normal;
 		if (this.started || !this.onComment) return;
@@ -367,25 +330,13 @@ export class StatementScanner {
 	}
 
 	private dollarTag(byte: number, at: number): number {
-		if (byte === DOLLAR) {
-			this.tag.push(byte);
-			this.tagMatched = 0;
-			this.state = State.DollarBody;
-			return at + 1;
-		}
-		const kind = wordBytes[byte]!;
-		if (kind === 1 || (kind === 2 && this.tag.length > 1)) {
-			this.tag.push(byte);
-			return at + 1;
-		}
-		// Not a dollar quote after all (a parameter such as $1): what followed the dollar is an ordinary word.
-		this.words.start(this.tag.slice(1));
-		this.state = this.tag.length > 1 ? State.Word : State.Normal;
+		const found = this.dollarQuote.tagByte(byte);
+		if (found === 'open') this.state = State.DollarBody;
+		if (found !== 'none') return at + 1;
+		// A parameter such as $1: what followed the dollar is an ordinary word.
+		const { word } = this.dollarQuote;
+		this.words.start(word);
+		this.state = word.length > 0 ? State.Word : State.Normal;
 		return at;
-	}
-
-	private isLeadByte(byte: number): boolean {
-		if (byte < 0x80 || this.secondBytes === 'none') return false;
-		return this.secondBytes === 'all' || byte < 0xa1 || byte > 0xdf;
 	}
 }

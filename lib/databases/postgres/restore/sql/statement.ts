@@ -28,10 +28,12 @@ const tokenPattern =
 /**
  * The first tokens of a statement. What it tells is used to name and to sort statements, never to run them: inside
  * long bodies it is not exact, and it doesn't look there.
+ *
+ * @param limit how many tokens at most. @param bytes how far into the statement; all of it for a list of columns.
  */
-export function tokensOf(sql: Buffer, limit = 40): SqlToken[] {
+export function tokensOf(sql: Buffer, limit = 40, bytes = 16_384): SqlToken[] {
 	// As Latin-1 a byte is a character, so that offsets hold in every encoding.
-	const text = sql.toString('latin1', 0, 16_384);
+	const text = sql.toString('latin1', 0, bytes);
 	const tokens: SqlToken[] = [];
 	for (const match of text.matchAll(tokenPattern)) {
 		const { groups } = match;
