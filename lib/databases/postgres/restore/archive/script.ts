@@ -1,4 +1,3 @@
-import { LifeboatError } from '../../../../errors';
 import { separateLargeObjects } from '../../archive/large-objects';
 import { restorePass, type RestorePass } from '../../archive/sections';
 import { selectEntries } from '../../archive/selection';
@@ -8,16 +7,17 @@ import type {
 	ArchiveToc,
 	DataBlock,
 	EntrySelection,
-	LargeObjectsBlock,
 	SelectedEntry,
 	TocEntry,
 } from '../../archive/types';
-import { quoteIdentifier, quoteLiteral } from '../../identifiers';
+import { quoteLiteral } from '../../identifiers';
 
 import { EarlyBuilds } from '../builds/early-builds';
 
-/** As much of a large object as pg_restore writes at a time. */
-const LARGE_OBJECT_PIECE = 16_384;
+import { largeObjectStatements } from './large-object-statements';
+import { OrderedBlocks } from './ordered-blocks';
+import { ownerStatement } from './owner-statement';
+import { Placement } from './placement';
 
 /** What pg_restore sets before anything else; settings that the server doesn't know are left out later. */
 const sessionSettings = [
@@ -30,20 +30,6 @@ const sessionSettings = [
 	'SET row_security = off;',
 ];
 
-/** Kinds whose owner is set by a name made of schema and tag (`_getObjectDescription` in pg_backup_archiver.c). */
-const namedByTag = new Set(
-	(
-		'COLLATION|CONVERSION|DOMAIN|FOREIGN TABLE|MATERIALIZED VIEW|SEQUENCE|STATISTICS|TABLE|TEXT SEARCH DICTIONARY|' +
-		'TEXT SEARCH CONFIGURATION|TYPE|VIEW|PROCEDURAL LANGUAGE|SCHEMA|EVENT TRIGGER|FOREIGN DATA WRAPPER|SERVER|' +
-		'PUBLICATION|SUBSCRIPTION'
-	).split('|'),
-);
-
-/** Kinds whose DROP statement holds the name that ALTER takes. */
-const namedByDrop = new Set(
-	'AGGREGATE|FUNCTION|OPERATOR|OPERATOR CLASS|OPERATOR FAMILY|PROCEDURE'.split('|'),
-);
-
 /** The part of an archive's script that lies before the first rows, and the one behind; or both. */
 export type ScriptPart = 'all' | 'before rows' | 'behind';
 
@@ -54,7 +40,7 @@ export class ArchiveSource {
 
 	private readonly toc: ArchiveToc;
 
-	private readonly blocks: Blocks;
+	private readonly blocks: OrderedBlocks;
 
 	private readonly place: Placement;
 
@@ -79,7 +65,7 @@ export class ArchiveSource {
 			};
 			return part.schema || part.data ? [{ entry, ...part }] : [];
 		});
-		this.blocks = new Blocks(reader, this.toc);
+		this.blocks = new OrderedBlocks(reader, this.toc);
 		this.place = new Placement(archiveSettings(this.toc).searchPath === undefined);
 	}
 
@@ -175,7 +161,7 @@ export class ArchiveSource {
 		bytes: (text: string) => Buffer,
 	): AsyncGenerator<Buffer, void, undefined> {
 		if (block.kind === 'large-objects') {
-			yield* largeObjects(block);
+			yield* largeObjectStatements(block);
 			return;
 		}
 		const { copyStmt } = block.entry;
@@ -220,116 +206,4 @@ function commentOf({ dumpId, tag, desc, namespace, owner }: TocEntry): string {
 /** Sequence values and large objects count as data although they are statements. */
 function hasStatements({ entry, schema, data }: SelectedEntry): boolean {
 	return schema || (data && !entry.hasData);
-}
-
-async function* largeObjects(block: LargeObjectsBlock): AsyncGenerator<Buffer, void, undefined> {
-	for await (const { oid, content } of block.objects()) {
-		yield Buffer.from(`SELECT pg_catalog.lo_open('${oid}', 131072);\n`);
-		for await (const chunk of content()) {
-			for (let from = 0; from < chunk.length; from += LARGE_OBJECT_PIECE) {
-				const piece = chunk.toString('hex', from, from + LARGE_OBJECT_PIECE);
-				yield Buffer.from(`SELECT pg_catalog.lowrite(0, '\\x${piece}');\n`);
-			}
-		}
-		yield Buffer.from('SELECT pg_catalog.lo_close(0);\n');
-	}
-}
-
-/** Where the next object goes: tablespace, access method and, for archives older than PostgreSQL 10.3, schema. */
-class Placement {
-	private tablespace: string | undefined;
-
-	private accessMethod: string | undefined;
-
-	private schema: string | undefined;
-
-	constructor(private readonly setsSchema: boolean) {}
-
-	/** Whether an index or a key goes where the last entry went, and so needs no setting. */
-	suits({ namespace, tablespace }: TocEntry): boolean {
-		const isInSchema = !this.setsSchema || !namespace || namespace === this.schema;
-		return isInSchema && (tablespace ?? '') === this.tablespace;
-	}
-
-	before(entry: TocEntry): string {
-		const statements: string[] = [];
-		if (this.setsSchema && entry.namespace && entry.namespace !== this.schema) {
-			this.schema = entry.namespace;
-			statements.push(`SET search_path = ${quoteIdentifier(entry.namespace)}, pg_catalog;\n`);
-		}
-		const tablespace = entry.tablespace ?? '';
-		if (tablespace !== this.tablespace) {
-			this.tablespace = tablespace;
-			statements.push(
-				`SET default_tablespace = ${tablespace === '' ? "''" : quoteIdentifier(tablespace)};\n`,
-			);
-		}
-		// A partitioned table has no storage: its access method is set behind it.
-		if (entry.tableam && entry.relkind !== 'p' && entry.tableam !== this.accessMethod) {
-			this.accessMethod = entry.tableam;
-			statements.push(`SET default_table_access_method = ${quoteIdentifier(entry.tableam)};\n`);
-		}
-		return statements.join('');
-	}
-
-	behind(entry: TocEntry): string {
-		if (!entry.tableam || entry.relkind !== 'p') return '';
-		return `ALTER TABLE ${qualified(entry)} SET ACCESS METHOD ${quoteIdentifier(entry.tableam)};\n`;
-	}
-}
-
-function ownerStatement(entry: TocEntry): string {
-	if (!entry.owner || !entry.dropStmt) return '';
-	const object = alterName(entry);
-	return object === undefined ? '' : `ALTER ${object} OWNER TO ${quoteIdentifier(entry.owner)};\n`;
-}
-
-function alterName(entry: TocEntry): string | undefined {
-	if (entry.desc === 'BLOB') return `LARGE OBJECT ${entry.tag}`;
-	if (namedByTag.has(entry.desc)) return `${entry.desc} ${qualified(entry)}`;
-	if (namedByDrop.has(entry.desc)) return entry.dropStmt!.replace(/^DROP\s+/, '').replace(/[;\s]+$/, '');
-	return undefined;
-}
-
-function qualified({ namespace, tag }: TocEntry): string {
-	return `${namespace ? `${quoteIdentifier(namespace)}.` : ''}${quoteIdentifier(tag)}`;
-}
-
-/** The data blocks, which can only be read in the order they have in the file. */
-class Blocks {
-	private readonly blocks: AsyncGenerator<DataBlock, void, undefined>;
-
-	private readonly order: readonly number[];
-
-	private next = 0;
-
-	constructor(reader: ArchiveReader, toc: ArchiveToc) {
-		this.blocks = reader.blocks();
-		this.order = toc.entries.filter(({ hasData }) => hasData).map(({ dumpId }) => dumpId);
-	}
-
-	async of(entry: TocEntry): Promise<DataBlock> {
-		for (;;) {
-			const { value: block } = await this.blocks.next();
-			if (block) {
-				this.next += 1;
-				if (block.entry.dumpId === entry.dumpId) return block;
-				await block.skip();
-				continue;
-			}
-			throw new LifeboatError(
-				'INVALID_OPTION',
-				`The rows of ${entry.tag} lie further to the front of the archive than they are asked for (${this.next} of ${this.order.length} blocks were read)`,
-				{ hint: 'Leave the order of data entries in the list as it is in the archive' },
-			);
-		}
-	}
-
-	async finish(): Promise<void> {
-		for (;;) {
-			const { value: block } = await this.blocks.next();
-			if (!block) return;
-			await block.skip();
-		}
-	}
 }
