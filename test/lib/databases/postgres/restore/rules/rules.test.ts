@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import {
-	RestoreRules,
-	withoutVersionEntry,
-	type RuleOptions,
-} from '../../../../../../lib/databases/postgres/restore/rules/rules';
+import { RestoreRules, type RuleOptions } from '../../../../../../lib/databases/postgres/restore/rules/rules';
+import { withoutVersionEntry } from '../../../../../../lib/databases/postgres/restore/rules/version-entry';
 import { SqlLexer } from '../../../../../../lib/databases/postgres/restore/sql/lexer';
 import { describeStatement, excerpt } from '../../../../../../lib/databases/postgres/restore/sql/statement';
 
