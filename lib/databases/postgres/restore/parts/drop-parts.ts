@@ -7,13 +7,27 @@ import type { ScriptObject } from './objects';
 
 const DEPENDENT_OBJECTS = '2BP01';
 
+const routineKinds = /^(?:FUNCTION|PROCEDURE|AGGREGATE)$/;
+const typeKinds = /^(?:TYPE|DOMAIN)$/;
+
 /**
- * Drops tables, views and sequences, given in the order of a dump, and nothing besides.
+ * Drops what the target has of the given objects, and nothing besides: tables, views, sequences, functions and types.
  *
+ * @param objects in the order of a dump. @param relations those of them that are relations of the target.
  * @throws LifeboatError `CLEAN_REFUSED` where anything else depends on them.
  */
-export async function dropRelations(client: Client, relations: readonly ScriptObject[]): Promise<void> {
+export async function dropParts(
+	client: Client,
+	objects: readonly ScriptObject[],
+	relations: readonly ScriptObject[],
+): Promise<void> {
 	const nameOf = ({ schema, tag }: ScriptObject) => quoteQualified(schema ?? 'public', tag);
+	await requirePartitions(client, relations.map(nameOf));
+	const drops = new Map(relations.map((each) => [each, `${each.desc} IF EXISTS ${nameOf(each)}`]));
+	for (const object of objects) {
+		const name = await routineOrType(client, object);
+		if (name !== undefined) drops.set(object, name);
+	}
 	const { rows } = await client.query<{ sql: string }>(
 		`SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', k.conrelid::pg_catalog.regclass, k.conname) AS sql
 		FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
@@ -24,13 +38,13 @@ export async function dropRelations(client: Client, relations: readonly ScriptOb
 		// The tables' own foreign keys may go in a circle.
 		for (const { sql } of rows) await client.query(sql);
 		const isSequence = ({ desc }: ScriptObject) => desc === 'SEQUENCE';
-		const backwards = relations.toReversed();
+		const backwards = objects.filter((each) => drops.has(each)).toReversed();
 		// What depends on something stands behind it; a sequence goes with the table that owns it, or whose default uses it.
-		for (const relation of [
+		for (const object of [
 			...backwards.filter((each) => !isSequence(each)),
 			...backwards.filter(isSequence),
 		]) {
-			await client.query(`DROP ${relation.desc} IF EXISTS ${nameOf(relation)}`);
+			await client.query(`DROP ${drops.get(object)}`);
 		}
 	} catch (error) {
 		if (codeOf(error) !== DEPENDENT_OBJECTS) throw error;
@@ -44,4 +58,49 @@ export async function dropRelations(client: Client, relations: readonly ScriptOb
 			},
 		);
 	}
+}
+
+/** DROP takes the partitions of a table along without a word: those that the dump doesn't hold would be lost. */
+async function requirePartitions(client: Client, names: readonly string[]): Promise<void> {
+	const { rows } = await client.query<{ partition: string; of: string }>(
+		`WITH dropped AS (SELECT pg_catalog.to_regclass(x)::oid AS oid FROM pg_catalog.unnest($1::text[]) AS x)
+		SELECT c.oid::pg_catalog.regclass::text AS partition, i.inhparent::pg_catalog.regclass::text AS of
+		FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+		WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f') AND i.inhparent IN (SELECT oid FROM dropped)
+			AND c.oid NOT IN (SELECT oid FROM dropped WHERE oid IS NOT NULL) ORDER BY 1 LIMIT 1`,
+		[names],
+	);
+	const [other] = rows;
+	if (!other) return;
+	throw new LifeboatError(
+		'CLEAN_REFUSED',
+		`What is to be replaced can't be removed alone: table ${other.of} has the partition ${other.partition}, which is not restored with it. Nothing was changed`,
+		{ hint: 'Detach or drop that partition first, restore it as well, or restore rows only' },
+	);
+}
+
+/** How DROP calls a function or a type of the dump that the target has. */
+async function routineOrType(
+	client: Client,
+	{ desc, schema, tag }: ScriptObject,
+): Promise<string | undefined> {
+	if (schema === undefined || schema === 'pg_catalog') return undefined;
+	if (typeKinds.test(desc)) {
+		// Not by to_regtype, which refuses a type that is only a shell.
+		const { rowCount } = await client.query(
+			'SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2',
+			[schema, tag],
+		);
+		return rowCount ? `${desc} ${quoteQualified(schema, tag)}` : undefined;
+	}
+	if (!routineKinds.test(desc)) return undefined;
+	// The dump names the types of the arguments as the server does, and nothing in quotes but those.
+	const { rows } = await client.query<{ name: string }>(
+		`SELECT p.oid::pg_catalog.regprocedure::text AS name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		WHERE n.nspname = $1 AND $2 = p.proname || '(' || CASE WHEN p.prokind = 'a' AND p.pronargs = 0 THEN '*' ELSE coalesce((
+			SELECT pg_catalog.string_agg(pg_catalog.format_type(a.type, NULL), ', ' ORDER BY a.place)
+			FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, place)), '') END || ')'`,
+		[schema, tag],
+	);
+	return rows[0] && `ROUTINE IF EXISTS ${rows[0].name}`;
 }

@@ -18,7 +18,7 @@ export async function mergeCopy(
 	rows: AsyncIterable<Buffer>,
 	onBytes?: (bytes: number) => void,
 ): Promise<{ rows: number; added: number }> {
-	const tokens = tokensOf(statement, 20_000);
+	const tokens = tokensOf(statement, 20_000, statement.length);
 	const next = nameAt(tokens, 1)!.next;
 	const table = statement.subarray(tokens[1]!.start, tokens[next - 1]!.end);
 	const close = tokens.findIndex(({ text }, at) => at > next && text === ')');

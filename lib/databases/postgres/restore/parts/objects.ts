@@ -11,6 +11,10 @@ export interface ScriptObject extends ObjectComment {
 	relation: QualifiedName | undefined;
 	/** The relation that it needs besides: what a foreign key refers to, or the partition that is attached. */
 	other: QualifiedName | undefined;
+	/** The state of a trigger that comes from the table whose partition this is. */
+	isInherited?: boolean;
+	/** The publication that it adds a table or a schema to. */
+	publication?: string;
 	/** Ids of the objects it needs, as far as the dump tells. */
 	dependencies?: readonly number[];
 	/** The columns that its rows have, for TABLE DATA. */
@@ -159,7 +163,9 @@ const ownName =
 /** The first statement of an object says what it is a part of. */
 function noteStatement(object: ScriptObject, sql: Buffer): void {
 	if (object.relation) return;
-	const { relation, other } = relationsOf(sql);
+	const { relation, other, publication } = relationsOf(sql);
+	if (publication !== undefined) object.publication = publication;
+	if (object.desc === 'TRIGGER' && tokensOf(sql, 1)[0]?.text === 'ALTER') object.isInherited = true;
 	// An identity's sequence is made by ALTER TABLE: it belongs to the table.
 	const isOwn =
 		ownName.test(object.desc) && !(object.desc === 'SEQUENCE' && relation && relation.name !== object.tag);
@@ -167,8 +173,12 @@ function noteStatement(object: ScriptObject, sql: Buffer): void {
 	object.other = other;
 }
 
-/** The table that a statement creates, changes or belongs to, and another that it needs. */
-export function relationsOf(sql: Buffer): { relation?: QualifiedName; other?: QualifiedName } {
+/** The table that a statement creates, changes or belongs to, and another, or the publication, that it needs. */
+export function relationsOf(sql: Buffer): {
+	relation?: QualifiedName;
+	other?: QualifiedName;
+	publication?: string;
+} {
 	const tokens = tokensOf(sql, 300);
 	const isWord = (at: number, pattern: RegExp) =>
 		tokens[at]?.kind === 'word' && pattern.test(tokens[at].text);
@@ -201,6 +211,14 @@ export function relationsOf(sql: Buffer): { relation?: QualifiedName; other?: Qu
 		return {};
 	}
 	if (verb === 'ALTER') {
+		if (isWord(1, /^PUBLICATION$/)) {
+			const add = behind(/^ADD$/, 3);
+			const publication = nameAt(tokens, 2)?.name;
+			return {
+				...(publication !== undefined && { publication }),
+				...(isWord(add, /^TABLE$/) && found(nameFrom(add))),
+			};
+		}
 		if (!isWord(kindAt, /^(?:TABLE|INDEX|SEQUENCE|VIEW)$/)) return {};
 		const relation = nameFrom(kindAt + 1);
 		if (isWord(kindAt, /^SEQUENCE$/)) {
@@ -242,7 +260,7 @@ function columnTable(tokens: readonly SqlToken[], at: number): QualifiedName | u
 
 /** The column list of a COPY statement, if it has one. */
 export function copyColumns(sql: Buffer): string[] | undefined {
-	const tokens = tokensOf(sql, 20_000);
+	const tokens = tokensOf(sql, 20_000, sql.length);
 	const table = nameAt(tokens, 1);
 	if (!table || tokens[table.next]?.text !== '(') return undefined;
 	const columns: string[] = [];

@@ -5,10 +5,12 @@ import type { Client } from 'pg';
 import { LifeboatError } from '../../../../errors';
 import { quoteIdentifier, quoteQualified } from '../../identifiers';
 
-import { dropRelations } from './drop-parts';
+import { Attachments } from './attachments';
+import { dropParts } from './drop-parts';
 import { ExistingTables } from './existing-tables';
 import type { PostgresRestoreOptions } from '../options';
-import { selectParts, type SelectedParts } from './parts';
+import { remarkKinds, selectParts, type SelectedParts } from './parts';
+import { HeldPlacement } from './placement';
 import {
 	isSessionStatement,
 	relationKey,
@@ -50,7 +52,12 @@ export class PartialRestore {
 
 	private afterwards: string[] = [];
 
-	private readonly sequences: string[] = [];
+	/** Statements that are run behind all others. */
+	private readonly last: string[] = [];
+
+	private readonly attachments: Attachments;
+
+	private readonly placement = new HeldPlacement();
 
 	/** The schema of the dump that goes into another one. */
 	private readonly fromSchema: string | undefined;
@@ -101,6 +108,7 @@ export class PartialRestore {
 			if (schema !== intoSchema) this.fromSchema = schema;
 		}
 		this.tables = new ExistingTables(client);
+		this.attachments = new Attachments(dump.objects, this.selected, ifNotEmpty === 'merge');
 	}
 
 	/** Whether any of an archive's entry is wanted, as definition or as data. */
@@ -138,7 +146,7 @@ export class PartialRestore {
 			this.existing.has(relationKey({ schema, name: tag })),
 		);
 		if (content !== 'data' && ifNotEmpty === 'clean' && this.selected) {
-			await dropRelations(this.client, there);
+			await dropParts(this.client, this.chosen(), there);
 			await this.readExisting();
 		} else if (content !== 'data' && ifNotEmpty === 'stop' && there.length > 0) {
 			const names = there.slice(0, 5).map(({ schema, tag }) => quoteQualified(schema ?? 'public', tag));
@@ -158,6 +166,14 @@ export class PartialRestore {
 				`${desc} ${tag} was left out: it needs ${relation.schema ?? ''}.${relation.name}, which is neither restored nor there`,
 			);
 		}
+		this.attachments.existing = this.existing;
+		await this.attachments.readPublications(this.client);
+		for (const { id, desc, tag, publication } of this.attachments.withoutPublication()) {
+			this.leftOut.add(id);
+			this.warnings.push(
+				`${desc} ${tag} was left out: it needs the publication ${publication}, which is neither restored nor there`,
+			);
+		}
 		const into = this.chosenTables().filter(
 			({ table }) => content === 'data' || this.existing.has(relationKey(table)),
 		);
@@ -168,7 +184,7 @@ export class PartialRestore {
 	}
 
 	decide(statement: SqlStatement): PartDecision {
-		if (isSessionStatement(statement)) return 'run';
+		if (isSessionStatement(statement)) return this.placement.holds(statement) ? 'skip' : 'run';
 		const { content = 'all', ifNotEmpty } = this.options;
 		if (content !== 'all' && isData(statement) !== (content === 'data')) return 'skip';
 		const object = statement.object && (this.byId.get(statement.object.id) ?? undefined);
@@ -178,6 +194,8 @@ export class PartialRestore {
 			return 'attempt';
 		}
 		if (this.leftOut.has(object.id) || this.isKept(object) || this.isOfMovedSchema(object)) return 'skip';
+		const attachment = this.attachments.decide(object);
+		if (attachment) return attachment;
 		if (this.selected && supportsAttempt.test(object.desc)) return 'attempt';
 		if (ifNotEmpty !== 'merge') return 'run';
 		if (object.desc === 'TABLE DATA' || object.desc === 'SEQUENCE SET') return 'run';
@@ -192,13 +210,24 @@ export class PartialRestore {
 		this.keptNames.add(`${object.schema ?? ''} ${object.desc} ${object.tag}`);
 	}
 
+	/** The settings to make before a statement that is run: those that say where it puts what it creates. */
+	settingsFor({ object }: SqlStatement): SqlStatement[] {
+		return this.placement.take(object?.desc ?? '');
+	}
+
 	/**
 	 * Keeps back the statement that sets a sequence which was there: what sequences do is not undone with the transaction, so
-	 * that it comes last. Merged, a sequence never goes back.
+	 * that it comes last. Merged, a sequence never goes back. A partition joins a table that was there once it has its rows:
+	 * the table's triggers fire for none of them.
 	 *
 	 * @returns whether it was kept back.
 	 */
 	keepsBack(statement: SqlStatement): boolean {
+		const part = statement.object && this.byId.get(statement.object.id);
+		if (part && this.attachments.comesLast(part)) {
+			this.last.push(statement.sql.toString('utf8'));
+			return true;
+		}
 		const { desc, schema, tag } = statement.object ?? {};
 		if (desc !== undefined && desc !== 'SEQUENCE SET') return false;
 		const match = /^SELECT pg_catalog\.setval\(('(?:[^']|'')*'), (-?\d+), (true|false)\)/.exec(
@@ -206,7 +235,7 @@ export class PartialRestore {
 		);
 		if (!match || (tag !== undefined && !this.existing.has(relationKey({ schema, name: tag })))) return false;
 		const [sql, name, value, isCalled] = match;
-		this.sequences.push(
+		this.last.push(
 			this.options.ifNotEmpty === 'merge'
 				? `SELECT pg_catalog.setval(s.seqrelid, ${value}, ${isCalled}) FROM pg_catalog.pg_sequence s WHERE s.seqrelid = ${name}::pg_catalog.regclass
 					AND coalesce(pg_catalog.sign(s.seqincrement) * (${value} - pg_catalog.pg_sequence_last_value(s.seqrelid)) > 0, true)`
@@ -230,7 +259,7 @@ export class PartialRestore {
 
 	/** To be called last: until then everything has the names that it has in the dump. */
 	async rename(): Promise<void> {
-		for (const sql of this.sequences) await this.client.query(sql);
+		for (const sql of this.last) await this.client.query(sql);
 		for (const sql of this.afterwards) await this.client.query(sql);
 	}
 
@@ -253,10 +282,13 @@ export class PartialRestore {
 		return this.dump.tables.filter(({ table }) => keys.has(relationKey(table)));
 	}
 
-	private isKept({ id, desc, tag, schema }: ScriptObject): boolean {
+	private isKept({ id, desc, tag, schema, dependencies = [] }: ScriptObject): boolean {
 		if (this.keptIds.has(id)) return true;
+		if (!remarkKinds.test(desc)) return false;
 		// The tag of a comment or privilege names its object.
-		return /^(?:COMMENT|ACL|SECURITY LABEL)$/.test(desc) && this.keptNames.has(`${schema ?? ''} ${tag}`);
+		return (
+			this.keptNames.has(`${schema ?? ''} ${tag}`) || dependencies.some((other) => this.keptIds.has(other))
+		);
 	}
 
 	private isOfMovedSchema({ desc, tag }: ScriptObject): boolean {
@@ -311,8 +343,13 @@ export class PartialRestore {
 	/** As pg_restore's -n and -t don't: what is restored needs its schema. */
 	private async makeSchemas(): Promise<void> {
 		if (!this.selected || this.options.content === 'data') return;
-		const needed = [...this.selected.schemas].filter((schema) => schema !== 'pg_catalog');
-		const dumped = new Set(this.chosen().flatMap(({ desc, tag }) => (desc === 'SCHEMA' ? [tag] : [])));
+		const { ids, support, schemas, supportSchemas } = this.selected;
+		const needed = [...schemas, ...supportSchemas].filter((schema) => schema !== 'pg_catalog');
+		const dumped = new Set(
+			this.dump.objects.flatMap(({ id, desc, tag }) =>
+				desc === 'SCHEMA' && (ids.has(id) || support.has(id)) ? [tag] : [],
+			),
+		);
 		for (const schema of needed) {
 			if (!dumped.has(schema))
 				await this.client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
@@ -320,8 +357,11 @@ export class PartialRestore {
 	}
 }
 
-/** Rows, sequence values and large objects. */
+/** Rows, sequence values, and large objects with all that belongs to them: they have no definition without their content. */
 export function isData({ head, sql }: Pick<SqlStatement, 'head' | 'sql'>): boolean {
 	if (head[0] === 'COPY' || head[0] === 'INSERT') return true;
-	return /^SELECT pg_catalog\.(?:setval|lo_\w+|lowrite)\(/.test(sql.toString('latin1', 0, 60));
+	const start = sql.toString('latin1', 0, 400);
+	if (/^(?:ALTER|COMMENT ON|(?:GRANT|REVOKE) [^"']* ON) LARGE OBJECT /.test(start)) return true;
+	if (/^SECURITY LABEL FOR .* ON LARGE OBJECT \d+ IS /.test(start)) return true;
+	return /^SELECT pg_catalog\.(?:setval|lo_\w+|lowrite)\(/.test(start);
 }

@@ -20,6 +20,8 @@ export interface SelectedParts {
 	readonly support: ReadonlySet<number>;
 	/** The schemas in which they lie. */
 	readonly schemas: ReadonlySet<string>;
+	/** The schemas in which lies what they need. */
+	readonly supportSchemas: ReadonlySet<string>;
 	/** Tables, views and sequences among them. */
 	readonly relations: readonly ScriptObject[];
 }
@@ -29,6 +31,9 @@ const relationKinds = /^(?:TABLE|VIEW|MATERIALIZED VIEW|FOREIGN TABLE|SEQUENCE)$
 /** Relations belong to no part but their own: where one is needed besides, the operator names it. */
 const supportKinds =
 	/^(?:TYPE|SHELL TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE|EXTENSION|COLLATION|OPERATOR|OPERATOR CLASS|OPERATOR FAMILY|CAST|TEXT SEARCH \w+|SERVER|FOREIGN DATA WRAPPER|ACCESS METHOD|PROCEDURAL LANGUAGE)$/;
+
+/** What comes with an object, and only with it. */
+export const remarkKinds = /^(?:COMMENT|ACL|SECURITY LABEL)$/;
 
 /** @throws LifeboatError `INVALID_OPTION` for a name that the dump has not, or in several schemas. */
 export function selectParts(objects: readonly ScriptObject[], parts: PartsOption): SelectedParts {
@@ -47,18 +52,49 @@ export function selectParts(objects: readonly ScriptObject[], parts: PartsOption
 	const isWanted = (relation: QualifiedName | undefined) =>
 		relation !== undefined &&
 		(wanted.has(rootOf(relation)) || (relation.schema !== undefined && schemas.has(relation.schema)));
-	const selected = objects.filter(
-		(object) =>
-			isWanted(object.relation) ||
+	const isSelected = (object: ScriptObject): boolean => {
+		const { desc, relation, other } = object;
+		// A partition alone: its indexes are attached with it.
+		if (desc === 'INDEX ATTACH') return isWanted(relation) && isWanted(other);
+		return (
+			isWanted(relation) ||
+			(desc === 'TABLE ATTACH' && isWanted(other)) ||
 			(object.schema !== undefined && schemas.has(object.schema)) ||
-			isOfSchema(object, schemas),
-	);
+			isOfSchema(object, schemas)
+		);
+	};
+	const selected = objects.filter(isSelected);
 	const needing = new Map<number, QualifiedName>();
-	for (const { id, other } of selected) if (other && !isWanted(other)) needing.set(id, other);
+	const parents = new Map<string, QualifiedName>();
+	for (const { id, desc, relation, other } of selected) {
+		const needed = [other, desc === 'TABLE ATTACH' ? relation : undefined].find(
+			(each) => each && !isWanted(each),
+		);
+		if (needed) needing.set(id, needed);
+		if (needed === relation && relation && other) parents.set(relationKey(other), relation);
+	}
+	// The state of a trigger that a partition has from its parent.
+	for (const { id, isInherited, relation } of selected) {
+		const parent = isInherited && relation && parents.get(relationKey(relation));
+		if (parent) needing.set(id, parent);
+	}
 	const ids = new Set(selected.map(({ id }) => id));
+	const support = supportOf(objects, selected, ids);
+	const supportSchemas = new Set(
+		objects.flatMap(({ id, schema }) => (support.has(id) && schema !== undefined ? [schema] : [])),
+	);
+	for (const { id, desc, tag } of objects)
+		if (desc === 'SCHEMA' && supportSchemas.has(tag) && !ids.has(id)) support.add(id);
+	const remarks = objects.filter(
+		({ id, desc, dependencies = [] }) =>
+			remarkKinds.test(desc) && !ids.has(id) && dependencies.some((other) => support.has(other)),
+	);
+	for (const { id } of remarks) support.add(id);
 	return {
-		...{ ids, needing, support: supportOf(objects, selected, ids) },
-		schemas: new Set(selected.flatMap(({ schema }) => (schema === undefined ? [] : [schema]))),
+		...{ ids, needing, support, supportSchemas },
+		schemas: new Set(
+			selected.flatMap(({ id, schema }) => (schema === undefined || needing.has(id) ? [] : [schema])),
+		),
 		relations: selected.filter(({ desc }) => relationKinds.test(desc)),
 	};
 }
@@ -66,13 +102,11 @@ export function selectParts(objects: readonly ScriptObject[], parts: PartsOption
 /** The dump's own SCHEMA entry, and its comment and privileges. */
 function isOfSchema({ desc, tag }: ScriptObject, schemas: ReadonlySet<string>): boolean {
 	if (desc === 'SCHEMA') return schemas.has(tag);
-	return (
-		/^(?:COMMENT|ACL|SECURITY LABEL)$/.test(desc) && tag.startsWith('SCHEMA ') && schemas.has(tag.slice(7))
-	);
+	return remarkKinds.test(desc) && tag.startsWith('SCHEMA ') && schemas.has(tag.slice(7));
 }
 
 /** Finds the table that an index, a constraint's index or an owned sequence goes with; anything else stands for itself. */
-function roots(objects: readonly ScriptObject[]): (relation: QualifiedName) => string {
+export function roots(objects: readonly ScriptObject[]): (relation: QualifiedName) => string {
 	const owner = new Map<string, string>();
 	for (const { desc, tag, schema, relation, other } of objects) {
 		if (!relation) continue;

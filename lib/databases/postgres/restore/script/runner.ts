@@ -251,6 +251,7 @@ export class ScriptRunner {
 			if (decision.warning) this.warn(decision.warning);
 			return;
 		}
+		for (const setting of partial?.settingsFor(statement) ?? []) await this.place(setting);
 		if (part === 'attempt') {
 			await this.alone(async () => this.attempt({ ...statement, sql: decision.sql }));
 			return;
@@ -278,6 +279,13 @@ export class ScriptRunner {
 				if (setsSession(decided)) this.options.connections?.remember(decided.sql);
 				return await this.alone(() => this.runBatch([decided]));
 		}
+	}
+
+	/** Makes a setting that was held back until something needs it. */
+	private async place(setting: SqlStatement): Promise<void> {
+		const decision = this.rules.decide(setting);
+		if (decision.action === 'skip') return;
+		await this.alone(() => this.runBatch([{ ...setting, sql: decision.sql }]));
 	}
 
 	/** Hands over the batch, once the one before has been run. */
