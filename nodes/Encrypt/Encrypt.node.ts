@@ -9,6 +9,7 @@ import {
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { encryptionKeyCredential, handOverProperty } from '../shared/properties';
 import { runPerItem } from '../shared/run';
+import { listStoredBackups } from '../shared/stored-backup-list';
 
 import * as createKey from './create-key.operation';
 import * as decrypt from './decrypt.operation';
@@ -106,7 +107,7 @@ export class Encrypt implements INodeType {
 		],
 	};
 
-	methods = { credentialTest: { testEncryptionKey } };
+	methods = { credentialTest: { testEncryptionKey }, listSearch: { listStoredBackups } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

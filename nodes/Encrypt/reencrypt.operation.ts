@@ -5,9 +5,10 @@ import { reencrypt } from '../../lib/encryption/reencrypt';
 import { reencryptBackup } from '../../lib/storage/backups';
 import { emitArtifact, readArtifact, type HandOver } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
-import { requiredText } from '../shared/parameters';
+import { requiredChoice } from '../shared/parameters';
 import { alsoShownFor } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
+import { storedBackupProperty } from '../shared/stored-backup-list';
 import { storageCredentials, storageFor, storageProperties } from '../shared/storage';
 
 import { encodingFor } from './encoding';
@@ -34,19 +35,8 @@ export const description: INodeProperties[] = [
 		description: 'Where the backup is that gets other keys',
 		displayOptions: { show: { operation: ['reencrypt'] } },
 	},
-	...storageProperties
-		.filter(({ name }) => name !== 'prefix')
-		.map((property) => alsoShownFor(property, stored)),
-	{
-		displayName: 'Key',
-		name: 'key',
-		type: 'string',
-		required: true,
-		default: '',
-		placeholder: 'e.g. shop/shop-20261121T020000Z.sql.zst.age',
-		description: 'The whole key of the backup, as the operation List of Upload tells it',
-		displayOptions: { show: stored },
-	},
+	...storageProperties.map((property) => alsoShownFor(property, stored)),
+	storedBackupProperty(stored, 'The backup that gets other keys, as the operation List of Upload tells it'),
 ];
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
@@ -58,7 +48,7 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const handOver = context.getNodeParameter('handOver', itemIndex) as HandOver;
 		return [await emitArtifact(context, itemIndex, artifact, handOver)];
 	}
-	const oldKey = requiredText(context, 'key', itemIndex, 'Key');
+	const oldKey = requiredChoice(context, 'key', itemIndex, 'Stored Backup');
 	const storage = await storageFor(context, itemIndex);
 	try {
 		const signal = cancelSignal(context);

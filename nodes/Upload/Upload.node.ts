@@ -9,6 +9,7 @@ import {
 import { runPerItem } from '../shared/run';
 import { twoStorageCredentials } from '../shared/second-storage';
 import { placeExpression, storageProperties } from '../shared/storage';
+import { listStoredBackups } from '../shared/stored-backup-list';
 import { testWebDav } from '../shared/webdav-test';
 
 import * as copy from './copy.operation';
@@ -99,7 +100,7 @@ export class Upload implements INodeType {
 		],
 	};
 
-	methods = { credentialTest: { testWebDav } };
+	methods = { credentialTest: { testWebDav }, listSearch: { listStoredBackups } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

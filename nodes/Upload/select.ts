@@ -4,12 +4,21 @@ import type { Manifest } from '../../lib/artifact/manifest';
 import { LifeboatError } from '../../lib/errors';
 import { backupById, listBackups, readBackup } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
-import { requiredText, textParameter } from '../shared/parameters';
+import { requiredChoice, requiredText, textParameter, timeParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
 import { prefixOf } from '../shared/storage';
+import { storedBackupProperty } from '../shared/stored-backup-list';
 
-const byId = { name: 'By ID', value: 'id', description: 'A certain one, wherever it lies under the prefix' };
-const byKey = { name: 'By Key', value: 'key', description: 'A certain one' };
+const byId = {
+	name: 'By ID',
+	value: 'id',
+	description: 'The one with this ID in its manifest, wherever it lies under the prefix',
+};
+const byKey = {
+	name: 'By Key',
+	value: 'key',
+	description: 'Chosen from the list of what lies there, or by its key',
+};
 const newestOne = { name: 'Newest', value: 'newest', description: 'The newest whole one under the prefix' };
 
 /** The fields that choose one backup. What deletes must be told which: there, the newest isn't offered. */
@@ -38,16 +47,10 @@ export function selectProperties(operations: string[], { newest }: { newest: boo
 			description: 'The ID in its manifest, as the operation List tells it',
 			displayOptions: { show: { ...show, [select]: ['id'] } },
 		},
-		{
-			displayName: 'Key',
-			name: 'key',
-			type: 'string',
-			required: true,
-			default: '',
-			placeholder: 'e.g. shop/shop-20261121T020000Z.sql.zst.age',
-			description: 'The whole key of the backup, as the operation List tells it',
-			displayOptions: { show: { ...show, [select]: ['key'] } },
-		},
+		storedBackupProperty(
+			{ ...show, [select]: ['key'] },
+			'The whole key of the backup, as the operation List tells it',
+		),
 		...(newest
 			? [
 					{
@@ -57,6 +60,15 @@ export function selectProperties(operations: string[], { newest }: { newest: boo
 						default: '',
 						placeholder: 'e.g. shop',
 						description: 'Only backups of this job. Empty stands for all.',
+						displayOptions: { show: { ...show, select: ['newest'] } },
+					},
+					{
+						displayName: 'Made Before',
+						name: 'madeBefore',
+						type: 'dateTime' as const,
+						default: '',
+						description:
+							'The newest of those made before this time, such as that of a mistake. Empty stands for now.',
 						displayOptions: { show: { ...show, select: ['newest'] } },
 					},
 				]
@@ -72,7 +84,7 @@ export async function chosenKey(
 	select: 'select' | 'selectOne',
 ): Promise<string> {
 	if (context.getNodeParameter(select, itemIndex) === 'key')
-		return requiredText(context, 'key', itemIndex, 'Key');
+		return requiredChoice(context, 'key', itemIndex, 'Stored Backup');
 	const id = requiredText(context, 'backupId', itemIndex, 'Backup ID');
 	const prefix = prefixOf(context, itemIndex);
 	return (await backupById(storage, id, { prefix, signal: cancelSignal(context) })).key;
@@ -102,6 +114,7 @@ export async function chosenBackup(
 /** By the time in the manifests: names and times of files prove nothing. */
 async function newest(context: IExecuteFunctions, itemIndex: number, storage: Storage): Promise<FoundBackup> {
 	const name = textParameter(context, 'backupName', itemIndex);
+	const madeBefore = timeParameter(context, 'madeBefore', itemIndex, 'Made Before');
 	const prefix = prefixOf(context, itemIndex);
 	let best: FoundBackup | undefined;
 	const problems: string[] = [];
@@ -110,6 +123,7 @@ async function newest(context: IExecuteFunctions, itemIndex: number, storage: St
 		signal: cancelSignal(context),
 	})) {
 		if (name !== '' && manifest && manifest.name !== name) continue;
+		if (madeBefore && manifest && Date.parse(manifest.createdAt) >= Date.parse(madeBefore)) continue;
 		if (!manifest || problem !== undefined) problems.push(`${key} (${problem ?? 'no manifest'})`);
 		else if (!best || manifest.createdAt > best.manifest.createdAt) best = { key, manifest };
 	}
@@ -121,7 +135,8 @@ async function newest(context: IExecuteFunctions, itemIndex: number, storage: St
 		});
 	}
 	if (best) return best;
-	const whose = name === '' ? 'no backup' : `no backup named "${name}"`;
+	const when = madeBefore ? ` made before ${madeBefore}` : '';
+	const whose = name === '' ? `no backup${when}` : `no backup named "${name}"${when}`;
 	throw new LifeboatError('NOT_FOUND', `There is ${whose} under "${prefix}" in ${storage.description}`, {
 		hint:
 			problems.length > 0

@@ -66,10 +66,10 @@ async function run(
 	const decoder = decoderWith(await encryptionKeys(context, itemIndex));
 	const sqlChecks = checksOf(context, itemIndex);
 	const { path: folder } = await stagingFor(context);
-	const { scratch, close } = await scratchFor(context, itemIndex, folder);
+	const { scratches, close } = await scratchesFor(context, itemIndex, folder);
 	try {
 		return await testRestore(artifact, {
-			...{ decoder, folder, sqlChecks, scratches: [scratch], signal: cancelSignal(context) },
+			...{ decoder, folder, sqlChecks, scratches, signal: cancelSignal(context) },
 			...(checkTimeout ? { checkTimeoutMs: checkTimeout * 1000 } : {}),
 		});
 	} finally {
@@ -77,13 +77,15 @@ async function run(
 	}
 }
 
-async function scratchFor(
+/** Roles are tested inside n8n in any case: on a server they would be everybody's. */
+async function scratchesFor(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	folder: string,
-): Promise<{ scratch: ScratchDatabase; close: () => Promise<void> }> {
+): Promise<{ scratches: ScratchDatabase[]; close: () => Promise<void> }> {
+	const inProcess = inProcessScratch({ folder });
 	if (context.getNodeParameter('scratch', itemIndex) === 'process') {
-		return { scratch: inProcessScratch({ folder }), close: async () => {} };
+		return { scratches: [inProcess], close: async () => {} };
 	}
 	const options = context.getNodeParameter('options', itemIndex, {}) as Options;
 	const { caCertificate, maintenanceDatabase, withOwners } = options;
@@ -92,7 +94,7 @@ async function scratchFor(
 		withOwners: withOwners === true,
 		...(maintenanceDatabase ? { maintenanceDatabase } : {}),
 	});
-	return { scratch, close: reachable.close };
+	return { scratches: [scratch, inProcess], close: reachable.close };
 }
 
 /** The questions of the panel. @throws LifeboatError `INVALID_OPTION` for one without SQL. */

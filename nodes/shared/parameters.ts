@@ -1,3 +1,4 @@
+import { DateTime } from 'luxon';
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { LifeboatError } from '../../lib/errors';
@@ -23,9 +24,46 @@ export function requiredText(
 	itemIndex: number,
 	displayName: string,
 ): string {
-	const value = textParameter(context, name, itemIndex);
+	return filled(textParameter(context, name, itemIndex), displayName);
+}
+
+/** As `chosenText`. @throws as `requiredText`. */
+export function requiredChoice(
+	context: IExecuteFunctions,
+	name: string,
+	itemIndex: number,
+	displayName: string,
+): string {
+	return filled(chosenText(context, name, itemIndex), displayName);
+}
+
+function filled(value: string, displayName: string): string {
 	if (value !== '') return value;
 	throw new LifeboatError('INVALID_OPTION', `The field ${displayName} is empty`, {
 		hint: `Fill in ${displayName}`,
+	});
+}
+
+/**
+ * The moment in a field, as ISO text in UTC; undefined where it is empty or not shown. A time without a zone is of the workflow's.
+ *
+ * @throws LifeboatError `INVALID_OPTION`.
+ */
+export function timeParameter(
+	context: IExecuteFunctions,
+	name: string,
+	itemIndex: number,
+	displayName: string,
+): string | undefined {
+	// An expression may give a date of Luxon's or JavaScript's.
+	const value = context.getNodeParameter(name, itemIndex, '') as unknown;
+	const iso =
+		value instanceof Date ? value.toISOString() : DateTime.isDateTime(value) ? value.toISO() : value;
+	const text = typeof iso === 'string' ? iso.trim() : JSON.stringify(iso);
+	if (text === '') return undefined;
+	const time = DateTime.fromISO(text, { zone: context.getTimezone() });
+	if (time.isValid) return time.toUTC().toISO();
+	throw new LifeboatError('INVALID_OPTION', `The field ${displayName} holds no time: "${text}"`, {
+		hint: 'Choose a date, or give one such as 2026-11-21T14:30, or an expression such as {{ $now.minus({ days: 7 }) }}',
 	});
 }

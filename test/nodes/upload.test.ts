@@ -145,7 +145,7 @@ describe('Upload, between a bucket and folders', () => {
 			(await remove({ selectOne: 'id', backupId: 'nobody' })).error!.message,
 			/no backup with the id/,
 		);
-		assert.match((await remove({ selectOne: 'key', key: '={{ "" }}' })).error!.message, /Key/);
+		assert.match((await remove({ selectOne: 'key', key: '={{ "" }}' })).error!.message, /Stored Backup/);
 		assert.deepEqual((await readdir(join(folder.path, 'del'))).toSorted(), everything);
 
 		const [gone] = (await remove({ selectOne: 'id', backupId: id })).assertSuccess().json('upload');

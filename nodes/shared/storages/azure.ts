@@ -3,6 +3,7 @@ import type { ICredentialDataDecryptedObject } from 'n8n-workflow';
 import { azureStorage } from '../../../lib/storage/azure/azure-storage';
 
 import type { StorageKind } from './storage-kind';
+import { tlsProperties, tlsSettings } from './tls';
 
 export const azure: StorageKind = {
 	value: 'azure',
@@ -28,14 +29,17 @@ export const azure: StorageKind = {
 			description:
 				'Only for Azurite and the like. Empty stands for the cloud, or the endpoint, of the credential.',
 		},
+		...tlsProperties,
 	],
-	async open({ context, itemIndex, text, required }) {
+	async open(fields) {
+		const { context, itemIndex, text, required } = fields;
 		const data = await context.getCredentials('azureStorageSharedKeyApi', itemIndex);
 		return azureStorage({
 			account: asText(data.account),
 			key: asText(data.key),
 			container: required('container', 'Container'),
 			endpoint: text('endpoint') || endpointOf(data),
+			...tlsSettings(fields),
 		});
 	},
 };

@@ -1,10 +1,9 @@
 import type { ICredentialDataDecryptedObject } from 'n8n-workflow';
 
 import { ftpStorage, type FtpSettings } from '../../../lib/storage/ftp/ftp-storage';
-import { pem } from '../credentials';
-import { caCertificateOption } from '../properties';
 
 import type { StorageKind } from './storage-kind';
+import { tlsProperties, tlsSettings } from './tls';
 
 export const ftp: StorageKind = {
 	value: 'ftp',
@@ -33,28 +32,15 @@ export const ftp: StorageKind = {
 			description:
 				'The folder on the server, made if missing. Without / at its start, and when empty, it is taken from the folder that the login begins in.',
 		},
-		{
-			...caCertificateOption,
-			description: "PEM certificate of the authority that signed the server's, if it is your own",
-			displayOptions: { hide: { security: ['none'] } },
-		},
-		{
-			displayName: 'Ignore SSL Issues',
-			name: 'ignoreTlsErrors',
-			type: 'boolean',
-			default: false,
-			description: 'Whether to connect even if nobody vouches for the certificate of the server',
-			displayOptions: { hide: { security: ['none'] } },
-		},
+		...tlsProperties.map((property) => ({ ...property, displayOptions: { hide: { security: ['none'] } } })),
 	],
-	async open({ context, itemIndex, text, value }) {
-		const ca = pem(text('caCertificate'));
+	async open(fields) {
+		const { context, itemIndex, text, value } = fields;
 		return ftpStorage({
 			...login(await context.getCredentials('ftp', itemIndex)),
 			security: value('security', 'explicit') as FtpSettings['security'],
 			folder: text('folder'),
-			...(ca && { ca }),
-			ignoreTlsErrors: value('ignoreTlsErrors', false) === true,
+			...tlsSettings(fields),
 		});
 	},
 };

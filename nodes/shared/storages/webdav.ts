@@ -4,6 +4,7 @@ import { webDavStorage, type WebDavSettings } from '../../../lib/storage/webdav/
 import { pem } from '../credentials';
 
 import type { StorageKind } from './storage-kind';
+import { tlsProperties, tlsSettings } from './tls';
 
 const folder: INodeProperties = {
 	displayName: 'Folder',
@@ -20,15 +21,16 @@ export const nextcloud: StorageKind = {
 	name: 'Nextcloud',
 	description: 'A folder of a Nextcloud user',
 	credential: 'nextCloudApi',
-	properties: [folder],
-	async open({ context, itemIndex, text }) {
+	properties: [folder, ...tlsProperties],
+	async open(fields) {
+		const { context, itemIndex, text } = fields;
 		const data = await context.getCredentials('nextCloudApi', itemIndex);
 		const [url, user, password] = [data.webDavUrl, data.user, data.password].map(asText) as [
 			string,
 			string,
 			string,
 		];
-		return webDavStorage({ url, user, password, folder: text('folder') });
+		return webDavStorage({ url, user, password, folder: text('folder'), ...tlsSettings(fields) });
 	},
 };
 
