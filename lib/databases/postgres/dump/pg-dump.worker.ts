@@ -4,6 +4,7 @@
  */
 import { receiveMessageOnPort, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 
+import { compileBaseline } from './baseline-module';
 import { message, MessageScanner } from './protocol';
 
 /** What the main thread hands over at the start. */
@@ -58,7 +59,7 @@ function write(descriptor: number, bytes: Buffer): void {
 }
 
 type Imports = Record<string, Record<string, unknown>>;
-type Instantiate = (source: unknown, imports: Imports) => Promise<unknown>;
+type Instantiate = (source: object, imports: Imports) => Promise<unknown>;
 type SystemCall = (...values: number[]) => number;
 
 /**
@@ -69,11 +70,12 @@ function divertOutput(): void {
 	// Its types are the browser's, which this project doesn't load.
 	const { WebAssembly } = globalThis as unknown as { WebAssembly: { instantiate: Instantiate } };
 	const { instantiate } = WebAssembly;
-	WebAssembly.instantiate = (source, imports) => {
+	WebAssembly.instantiate = async (source, imports) => {
 		const memory = imports.env!.memory as { buffer: ArrayBuffer };
 		const ioctl = imports.env!.__syscall_ioctl as SystemCall;
 		const seek = imports.wasi_snapshot_preview1!.fd_seek as SystemCall;
-		return instantiate(source, {
+		const module = compileBaseline(source as Uint8Array);
+		const instance = await instantiate(module, {
 			...imports,
 			env: {
 				...imports.env,
@@ -101,6 +103,7 @@ function divertOutput(): void {
 				},
 			},
 		});
+		return { module, instance };
 	};
 }
 
