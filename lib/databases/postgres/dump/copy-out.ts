@@ -5,10 +5,13 @@ import type { Wire } from '../connection';
 import { LargeReadSocket } from './large-reads';
 import { queryMessage } from './protocol';
 
-/** The size of the pieces that rows are given on in. Fewer, larger pieces leave the thread more time. */
-const pieceSize = 512 * 1024;
+/**
+ * The size of the pieces that rows are given on in. Fewer, larger pieces leave the thread more time; the first ones are small, for most
+ * tables are, too.
+ */
+const pieceSize = { first: 8 * 1024, growth: 8, most: 512 * 1024 };
 /** The server is not listened to while so many bytes wait to be taken. */
-const highWaterMark = 2 * pieceSize;
+const highWaterMark = 2 * pieceSize.most;
 /** Below it a loop is faster than a call of `copy`. */
 const shortMessage = 40;
 const headLength = 5;
@@ -38,9 +41,14 @@ class CopyOut implements Submittable {
 
 	private readonly full: Buffer[] = [];
 
-	private piece = Buffer.allocUnsafeSlow(pieceSize);
+	/** Of the pieces that are full. */
+	private fullBytes = 0;
+
+	private piece: Buffer = Buffer.alloc(0);
 
 	private pieceLength = 0;
+
+	private nextSize = pieceSize.first;
 
 	private readonly head = Buffer.alloc(headLength);
 
@@ -63,7 +71,8 @@ class CopyOut implements Submittable {
 		for (;;) {
 			const piece = this.full.shift();
 			if (piece) {
-				if (this.parser && this.full.length * pieceSize < highWaterMark / 2) this.wire?.stream.resume();
+				this.fullBytes -= piece.length;
+				if (this.parser && this.fullBytes < highWaterMark / 2) this.wire?.stream.resume();
 				yield piece;
 				continue;
 			}
@@ -112,7 +121,7 @@ class CopyOut implements Submittable {
 		}
 		if (this.full.length > 0) {
 			this.wake();
-			if (this.full.length * pieceSize >= highWaterMark) this.wire?.stream.pause();
+			if (this.fullBytes >= highWaterMark) this.wire?.stream.pause();
 		}
 	};
 
@@ -128,19 +137,26 @@ class CopyOut implements Submittable {
 	private append(data: Buffer, start: number, end: number): void {
 		let from = start;
 		while (from < end) {
-			const taken = Math.min(end - from, pieceSize - this.pieceLength);
+			if (this.piece.length === 0) this.allocate();
 			const { piece, pieceLength } = this;
+			const taken = Math.min(end - from, piece.length - pieceLength);
 			if (taken < shortMessage) for (let i = 0; i < taken; i++) piece[pieceLength + i] = data[from + i]!;
 			else data.copy(piece, pieceLength, from, from + taken);
 			this.pieceLength += taken;
 			from += taken;
-			if (this.pieceLength === pieceSize) this.flush();
+			if (this.pieceLength === piece.length) this.flush();
 		}
+	}
+
+	private allocate(): void {
+		this.piece = Buffer.allocUnsafeSlow(this.nextSize);
+		this.nextSize = Math.min(this.nextSize * pieceSize.growth, pieceSize.most);
 	}
 
 	private flush(): void {
 		if (this.pieceLength > 0) this.full.push(this.piece.subarray(0, this.pieceLength));
-		this.piece = Buffer.allocUnsafeSlow(pieceSize);
+		this.fullBytes += this.pieceLength;
+		this.piece = Buffer.alloc(0);
 		this.pieceLength = 0;
 	}
 
