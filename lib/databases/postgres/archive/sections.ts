@@ -7,8 +7,8 @@ export type RestorePass = 'main' | 'acl' | 'post-acl';
 export function restorePass({ desc, tag }: Pick<TocEntry, 'desc' | 'tag'>): RestorePass {
 	if (isAcl({ desc })) return 'acl';
 	if (desc === 'EVENT TRIGGER' || desc === 'MATERIALIZED VIEW DATA') return 'post-acl';
-	// A comment goes with its object.
-	if (desc === 'COMMENT' && tag.startsWith('EVENT TRIGGER ')) return 'post-acl';
+	// A comment or label goes with its object.
+	if (/^(?:COMMENT|SECURITY LABEL)$/.test(desc) && tag.startsWith('EVENT TRIGGER ')) return 'post-acl';
 	return 'main';
 }
 

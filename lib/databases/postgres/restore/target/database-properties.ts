@@ -20,6 +20,8 @@ interface DatabaseRow {
 	tablespace: string;
 	connectionLimit: string;
 	comment: string | null;
+	isTemplate: string;
+	hasPrivileges: string;
 	/** `c`, `i` or `b`; absent before version 15. */
 	datlocprovider?: string;
 	/** Version 15 and 16. */
@@ -66,14 +68,24 @@ export async function createStatement(client: Client, name: string, like?: strin
 }
 
 /**
- * The statements that give one database what another has outside its tables: connection limit, comment, privileges, and
- * the settings of ALTER DATABASE and ALTER ROLE ... IN DATABASE.
+ * The statements that give one database what another has outside its tables: connection limit, whether it is a template,
+ * comment, security labels, privileges, and the settings of ALTER DATABASE and ALTER ROLE ... IN DATABASE.
  */
 export async function propertyStatements(client: Client, from: string, to: string): Promise<string[]> {
 	const row = await readDatabase(client, from);
 	const target = quoteIdentifier(to);
 	const statements = [`ALTER DATABASE ${target} CONNECTION LIMIT ${Number(row.connectionLimit)}`];
+	if (row.isTemplate === 'true') statements.push(`ALTER DATABASE ${target} IS_TEMPLATE true`);
 	if (row.comment !== null) statements.push(`COMMENT ON DATABASE ${target} IS ${quoteLiteral(row.comment)}`);
+	const { rows: labels } = await client.query<{ provider: string; label: string }>(
+		`SELECT l.provider, l.label FROM pg_catalog.pg_shseclabel l JOIN pg_catalog.pg_database d ON d.oid = l.objoid
+		WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND d.datname = $1 ORDER BY 1`,
+		[from],
+	);
+	for (const { provider, label } of labels)
+		statements.push(
+			`SECURITY LABEL FOR ${quoteIdentifier(provider)} ON DATABASE ${target} IS ${quoteLiteral(label)}`,
+		);
 	const { rows: settings } = await client.query<{ role: string | null; setting: string }>(
 		`SELECT r.rolname::text AS role, x.setting
 		FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
@@ -95,9 +107,9 @@ export async function propertyStatements(client: Client, from: string, to: strin
 		FROM pg_catalog.pg_database d CROSS JOIN pg_catalog.aclexplode(d.datacl) x WHERE d.datname = $1`,
 		[from],
 	);
-	// Without any entry the defaults hold, which the new database has already.
-	if (grants.length > 0) {
-		statements.push(`REVOKE ALL ON DATABASE ${target} FROM PUBLIC`);
+	// Without a list the defaults hold, which the new database has already.
+	if (row.hasPrivileges === 'true') {
+		statements.push(`REVOKE ALL ON DATABASE ${target} FROM PUBLIC, ${quoteIdentifier(row.owner)}`);
 		for (const { grantee, privilege, grantable } of grants) {
 			statements.push(`GRANT ${privilege} ON DATABASE ${target} TO ${grantee}${grantable}`);
 		}
@@ -115,7 +127,8 @@ async function readDatabase(client: Client, name: string): Promise<DatabaseRow> 
 	const { rows } = await client.query<DatabaseRow>(
 		`SELECT d.*, pg_catalog.pg_get_userbyid(d.datdba) AS owner, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding,
 			d.datcollate AS collate, d.datctype AS ctype, t.spcname AS tablespace, d.datconnlimit AS "connectionLimit",
-			pg_catalog.shobj_description(d.oid, 'pg_database') AS comment
+			pg_catalog.shobj_description(d.oid, 'pg_database') AS comment, d.datistemplate::text AS "isTemplate",
+			(d.datacl IS NOT NULL)::text AS "hasPrivileges"
 		FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1`,
 		[name],
 	);
