@@ -1,0 +1,43 @@
+import type { Client } from 'pg';
+
+import type { EngineContext } from '../../../engine';
+import { connectPostgres, postgresError, type PostgresConnection } from '../../connection';
+
+export interface TargetOptions {
+	/** A database to connect to while the target is created or renamed: `postgres` unless given. */
+	maintenanceDatabase?: string;
+}
+
+/** Runs what creates, renames or drops the database of a connection, in a session outside of it. */
+export async function withMaintenance<Result>(
+	connection: PostgresConnection,
+	options: TargetOptions,
+	context: EngineContext,
+	use: (admin: Client) => Promise<Result>,
+): Promise<Result> {
+	const admin = await connectMaintenance(connection, options, context.signal);
+	try {
+		return await use(admin);
+	} catch (error) {
+		throw postgresError(error, `restoring database ${connection.database}`);
+	} finally {
+		await admin.end();
+	}
+}
+
+/** A session outside the database of a connection. */
+export async function connectMaintenance(
+	connection: PostgresConnection,
+	{ maintenanceDatabase = 'postgres' }: TargetOptions,
+	signal?: AbortSignal,
+): Promise<Client> {
+	// A session may not be in the database that is renamed.
+	const database = connection.database === maintenanceDatabase ? 'template1' : maintenanceDatabase;
+	const client = await connectPostgres(
+		{ ...connection, database },
+		{ applicationName: 'lifeboat restore', ...(signal && { signal }) },
+	);
+	// What the role may have set must not end a session that waits for a long restore.
+	await client.query('SET statement_timeout = 0');
+	return client;
+}
