@@ -7,7 +7,7 @@ import type { SelectedEntry, TableDataBlock, TocEntry } from '../../archive/type
 import { quoteIdentifier } from '../../identifiers';
 
 import { frozen } from '../script/created-tables';
-import type { Connections } from '../builds/parallel-build';
+import type { Connections } from '../builds/connections';
 import type { LoadedRows } from '../row-counts';
 import { nameAt, tokensOf } from '../sql/statement';
 import { copyRaw, runRaw } from '../script/wire';
