@@ -62,7 +62,7 @@ describe('a restore that fails leaves the target as it was', () => {
 	test('because it is not empty', async () => {
 		await fails(
 			setUp,
-			{ code: 'NOT_EMPTY', message: /1 × table \(old\.kept\)/, hint: /clean/ },
+			{ code: 'NOT_EMPTY', message: /1 × table \(old\.kept\)/, hint: /Remove Everything/ },
 			{ ifNotEmpty: 'stop' },
 		);
 	});
