@@ -13,7 +13,11 @@ import { repeat, send, sendOnce, sendStream } from './exchange';
 import { makeFolder, parentOf } from './folders';
 import { assertListed, temporaryName } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
+import { quotaOf } from './quota';
 import { addressOf, type WebDavTarget } from './target';
+
+/** Bytes from which on an upload first asks whether there is room. */
+const ASK_FOR_SPACE = 1024 * 1024;
 
 /**
  * Stores a stream: under a temporary name, whose size is then compared, and which is renamed.
@@ -36,6 +40,8 @@ export async function upload(
 	if (existing && ifExists === 'fail') throw alreadyExists(path, target.description);
 	if (existing?.versionBySecond) await passSecond(target, existing, signal);
 
+	if (size !== undefined) await assertSpace(target, parentOf(path), size, signal);
+
 	const temporary = parentOf(path) + temporaryName('unfinished');
 	try {
 		const sent = await sendCounted(target, temporary, source, { size, contentType, signal });
@@ -52,6 +58,26 @@ export async function upload(
 		`${path} in ${target.description} is not there although it was stored`,
 		{
 			hint: 'Something else removes files there. Run the node again',
+		},
+	);
+}
+
+/** Before a byte is sent, as far as the server tells. @throws LifeboatError `DISK_FULL`. */
+async function assertSpace(
+	target: WebDavTarget,
+	folder: string,
+	size: number,
+	signal: AbortSignal,
+): Promise<void> {
+	// Sidecars are small: a question for each would cost more than it tells.
+	if (size < ASK_FOR_SPACE) return;
+	const quota = await quotaOf(target, folder, signal);
+	if (!quota || quota.available >= size) return;
+	throw new LifeboatError(
+		'DISK_FULL',
+		`${target.description} has ${quota.available} bytes free, the backup needs ${size}`,
+		{
+			hint: 'Remove old backups (and empty the trash bin of a Nextcloud), or raise the quota. Nothing was written',
 		},
 	);
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, PutOptions, Storage, StorageSpace, StoredObject } from '../storage';
 
 import { download } from './download';
 import { hasStatus, webDavError } from './errors';
@@ -10,6 +10,7 @@ import { send, SourceFailed } from './exchange';
 import { assertAddress } from './folders';
 import { assertWebDavKey } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
+import { quotaBelow } from './quota';
 import type { WebDavSettings } from './settings';
 import { webDavTarget, type WebDavTarget } from './target';
 import { upload } from './upload';
@@ -101,6 +102,18 @@ class WebDavStorage implements Storage {
 			removed += 1;
 		}
 		return removed;
+	}
+
+	async space(signal?: AbortSignal): Promise<StorageSpace | undefined> {
+		try {
+			await assertAddress(this.target, signal);
+			const quota = await quotaBelow(this.target, this.target.root, signal);
+			if (!quota) return undefined;
+			const { available, used } = quota;
+			return { freeBytes: available, ...(used !== undefined && { totalBytes: available + used }) };
+		} catch (error) {
+			throw webDavError(error, `Asking for the free space of ${this.description}`);
+		}
 	}
 
 	async close(): Promise<void> {

@@ -229,4 +229,44 @@ describe('what lies on a WebDAV server', () => {
 		await small.close();
 		await limited.stop();
 	});
+
+	test('the room that a server tells of is known, and an upload that does not fit refused before', async () => {
+		const settings = await server.settings();
+		const proxy = await startFaultProxy(server.url);
+		const storage = webDavStorage({ ...settings, url: proxy.endpoint });
+		const tell = (available: string) => {
+			// As Nextcloud answers (RFC 4331).
+			const quota = `<d:quota-available-bytes>${available}</d:quota-available-bytes><d:quota-used-bytes>1000</d:quota-used-bytes>`;
+			const body = `<?xml version="1.0"?><d:multistatus xmlns:d="DAV:"><d:response><d:href>/</d:href><d:propstat><d:prop>${quota}</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>`;
+			proxy.onExchange = ({ method, headers }) =>
+				// The question for the room is shorter than that for what lies somewhere.
+				method === 'PROPFIND' && Number(headers['content-length']) < 140
+					? { kind: 'answer', status: 207, body }
+					: undefined;
+		};
+		try {
+			// This server doesn't tell.
+			assert.equal(await storage.space!(), undefined);
+			tell('2000000');
+			assert.deepEqual(await storage.space!(), { freeBytes: 2_000_000, totalBytes: 2_001_000 });
+			proxy.log.length = 0;
+			await assert.rejects(
+				storage.put('key', inChunks(content), { size: content.length }),
+				(error: LifeboatError) => {
+					assert.match(error.message, /has 2000000 bytes free, the backup needs 3000000/);
+					return code('DISK_FULL')(error);
+				},
+			);
+			assert.ok(!proxy.log.some((line) => line.startsWith('PUT')));
+			// Nextcloud's word for no limit, and for one that it does not know.
+			for (const unknown of ['-3', '-1']) {
+				tell(unknown);
+				assert.equal(await storage.space!(), undefined);
+				await storage.put(`key ${unknown}`, inChunks(content), { size: content.length });
+			}
+		} finally {
+			await storage.close();
+			await proxy.stop();
+		}
+	});
 });
