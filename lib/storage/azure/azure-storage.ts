@@ -109,7 +109,9 @@ class AzureStorage implements Storage {
 		return removed;
 	}
 
-	async close(): Promise<void> {}
+	async close(): Promise<void> {
+		this.target.agent.destroy();
+	}
 }
 
 /** As `assertKey`, without what the service changes: dots at the end of names, and backslashes. @throws LifeboatError `INVALID_KEY`. */

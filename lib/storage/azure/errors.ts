@@ -1,7 +1,7 @@
 import { RestError } from '@azure/storage-blob';
 
 import { messageOf } from '../../errors';
-import { connectionFailure, explained, TRANSIENT, type Failure } from '../failure';
+import { certificateHint, connectionFailure, explained, TRANSIENT, type Failure } from '../failure';
 import { isTlsError, networkProblem } from '../network-errors';
 
 const denied: Failure = {
@@ -76,7 +76,7 @@ export function azureError(error: unknown, action: string): unknown {
 
 function diagnose(error: unknown): Failure {
 	const network = connectionFailure(error, {
-		certificate: 'The certificate of the endpoint must come from a trusted authority',
+		certificate: certificateHint,
 		other: 'Check the account, the endpoint, and that the machine n8n runs on can reach it',
 	});
 	if (network) return network;

@@ -1,4 +1,6 @@
 import { BlobServiceClient, StorageSharedKeyCredential, type ContainerClient } from '@azure/storage-blob';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
@@ -13,6 +15,10 @@ export interface AzureSettings {
 	container: string;
 	/** `https://ACCOUNT.blob.core.windows.net` unless given. */
 	endpoint?: string;
+	/** PEM of a certificate authority of one's own. */
+	ca?: string;
+	/** Accept a certificate that can't be verified. */
+	ignoreTlsErrors?: boolean;
 	/** Milliseconds without an answer after which a connection counts as dead; 60,000 unless given. */
 	timeout?: number;
 	/** Milliseconds for which an outage in the middle of a transfer is bridged; 120,000 unless given. */
@@ -22,6 +28,7 @@ export interface AzureSettings {
 /** One container, and the way to it. */
 export interface AzureTarget {
 	readonly container: ContainerClient;
+	readonly agent: HttpAgent;
 	/** `container backups at acme.blob.core.windows.net`. */
 	readonly description: string;
 	readonly timeout: number;
@@ -55,18 +62,32 @@ export function azureTarget(settings: AzureSettings): AzureTarget {
 		});
 	}
 	const { origin, pathname } = endpoint;
+	const agent = agentFor(endpoint, settings);
+	const options = {
+		// Its connections end with the storage. The pipeline takes it, though the SDK's types don't say so.
+		agent,
+		// Repeated here, where it is known what may be.
+		retryOptions: { maxTries: 1 },
+		userAgentOptions: { userAgentPrefix: 'n8n-nodes-lifeboat' },
+	};
 	const service = new BlobServiceClient(
 		`${origin}${pathname.replace(/\/+$/, '')}`,
 		new StorageSharedKeyCredential(account, key),
-		// Repeated here, where it is known what may be.
-		{ retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'n8n-nodes-lifeboat' } },
+		options,
 	);
 	return {
+		agent,
 		container: service.getContainerClient(container),
 		description: `container ${container} at ${endpoint.host}`,
 		timeout: settings.timeout ?? 60_000,
 		patience: settings.patience ?? 120_000,
 	};
+}
+
+function agentFor({ protocol }: URL, { ca, ignoreTlsErrors }: AzureSettings): HttpAgent {
+	const options = { keepAlive: true, maxSockets: 32 };
+	if (protocol === 'http:') return new HttpAgent(options);
+	return new HttpsAgent({ ...options, ...(ca && { ca }), rejectUnauthorized: !ignoreTlsErrors });
 }
 
 /**

@@ -9,6 +9,7 @@ import { blockSizes } from '../../../../lib/storage/azure/blocks';
 import { partsInFlight } from '../../../../lib/storage/parts';
 import type { Storage } from '../../../../lib/storage/storage';
 import { startAzurite, type AzureServerSettings, type AzuriteServer } from '../../../servers/azurite';
+import { makeCertificate } from '../../../servers/certificate';
 import { startFaultProxy, type Exchange, type Fault, type FaultProxy } from '../../../servers/fault-proxy';
 import { freePort } from '../../../servers/ports';
 import { code, inChunks, keysOf } from '../conformance';
@@ -185,4 +186,28 @@ test('blocks are chosen so that everything the service takes fits, within bounde
 	for (let number = 1; number <= 50_000; number += 1) sum += growing(number);
 	assert.ok(sum > 20 * TiB);
 	assert.deepEqual([growing(1), growing(5000), growing(5001)], [8 * MiB, 8 * MiB, 16 * MiB]);
+});
+
+test('a certificate is checked, against an authority of one’s own if there is one', async () => {
+	const certificate = await makeCertificate();
+	const secure = await startAzurite({ tls: certificate });
+	try {
+		const there = await secure.container();
+		const refused = azureStorage(there);
+		await assert.rejects(keysOf(refused, ''), (error: LifeboatError) => {
+			assert.match(`${error.message} ${error.hint}`, /certificate.*CA certificate/);
+			return code('CONNECTION_FAILED')(error);
+		});
+		await refused.close();
+		for (const more of [{ ca: certificate.pem }, { ignoreTlsErrors: true }]) {
+			const trusting = azureStorage({ ...there, ...more });
+			await trusting.put('key', inChunks(content), { ifExists: 'replace' });
+			assert.ok(content.equals(await buffer(await trusting.get('key'))));
+			await trusting.close();
+			await trusting.close();
+		}
+	} finally {
+		await secure.stop();
+		await certificate.remove();
+	}
 });
