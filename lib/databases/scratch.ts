@@ -54,6 +54,9 @@ export interface ScratchDatabase {
 	/** As it stands in manifests: `postgresql`. */
 	readonly engine: string;
 
+	/** Whether it takes what belongs to a whole server, its roles: there they must touch nobody else's. */
+	readonly takesGlobals: boolean;
+
 	/**
 	 * Restores a backup, compares it with its manifest, asks the SQL checks, and throws the restored database away.
 	 *

@@ -15,7 +15,7 @@ type KnownArtifact = Artifact & { manifest: Manifest };
 
 export interface RestoreTestOptions {
 	decoder: Decoder;
-	/** The places for databases; the first whose engine is that of the backup is used. */
+	/** The places for databases; the first that takes backups of this kind is used. */
 	scratches: readonly ScratchDatabase[];
 	/** A folder in which archives of files are unpacked, each in a new one. */
 	folder: string;
@@ -136,8 +136,8 @@ async function testPart(
 	const open = async (openSignal?: AbortSignal) => (await content.open(openSignal)).stream;
 	try {
 		if (manifest.source.type !== 'database') return await testFiles(open, manifest, folder, signal);
-		const { engine } = manifest.source;
-		const scratch = scratches.find((each) => each.engine === engine);
+		const { engine, globals = false } = manifest.source;
+		const scratch = scratches.find((each) => each.engine === engine && (each.takesGlobals || !globals));
 		if (!scratch) {
 			throw new LifeboatError('NOT_TESTABLE', `There is no restore test for backups of ${engine} yet`, {
 				hint: 'Verify it with the level Complete, and restore it by hand now and then',

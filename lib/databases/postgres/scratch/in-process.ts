@@ -5,9 +5,10 @@ import type { Client } from 'pg';
 
 import { LifeboatError } from '../../../errors';
 import type { EngineContext } from '../../engine';
-import type { RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '../../scratch';
+import type { RestoreCheck, RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '../../scratch';
 import { connectPostgres, type PostgresConnection } from '../connection';
 import { quoteIdentifier } from '../identifiers';
+import { restoreGlobals, type GlobalsReport } from '../restore/globals';
 import { restorePostgres } from '../restore/restore';
 
 import { compareRestored } from './checks';
@@ -30,15 +31,20 @@ export function inProcessScratch(options: {
 }): ScratchDatabase {
 	return {
 		engine: 'postgresql',
+		takesGlobals: true,
 		async test(request, context = {}) {
 			const { signal } = context;
 			const needs = await readNeeds(await request.open(signal));
 			assertTestable(needs);
 			const folder = await mkdtemp(path.join(options.folder, 'restore-test-'));
 			let thread: PgliteThread | undefined;
+			// It can't be told to stop what it is at: only its end does that.
+			const stop = () => void thread?.end();
+			signal?.addEventListener('abort', stop, { once: true });
 			try {
 				const extensions = [...needs.extensions].filter((name) => pgliteExtension(name) !== undefined);
-				thread = await startPglite(folder, extensions, signal);
+				const encoding = needs.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8';
+				thread = await startPglite(folder, { extensions, encoding }, signal);
 				options.onStart?.(thread);
 				return await testIn(thread, needs, request, context);
 			} catch (error) {
@@ -48,10 +54,11 @@ export function inProcessScratch(options: {
 					thread?.failure ??
 					asNotTestable(error, request, {
 						...{ what: 'the PostgreSQL inside n8n', hint: HINT },
-						version: thread?.version,
+						...{ version: thread?.version, needs },
 					})
 				);
 			} finally {
+				signal?.removeEventListener('abort', stop);
 				await thread?.end();
 				await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 			}
@@ -85,21 +92,32 @@ async function testIn(
 	context: EngineContext,
 ): Promise<RestoreTestFindings> {
 	const { connection, version } = thread;
-	await withClient(connection, (client) => createRoles(client, needs.roles));
+	await withClient(connection, async (client) => {
+		await createTablespaces(client, needs.tablespaces);
+		// Roles of its own are what a backup of roles is tested for.
+		if (!needs.isGlobals) await createRoles(client, needs.roles);
+	});
 	const started = performance.now();
 	const { tables } = request.manifest;
 	const options = { metaCommands: 'skip-connect' as const, ...(tables && { expectedTables: tables }) };
-	const report = await restorePostgres(connection, request.open, options, context);
+	const restored = needs.isGlobals
+		? await restoreGlobals(connection, request.open, context)
+		: await restorePostgres(connection, request.open, options, context);
 	const recoveryTime = Math.round(performance.now() - started);
 	return await withClient(connection, async (client) => {
-		const checks = await compareRestored(client, request, report, needs);
+		const checks =
+			'roles' in restored
+				? [await rolesCheck(client, restored)]
+				: await compareRestored(client, request, restored, needs);
 		const asked = await runSqlChecks(client, request.sqlChecks ?? [], {
 			timeoutMs: request.checkTimeoutMs,
 			// It has no clock of its own: only its end stops a query.
 			giveUp: () => void thread.end(),
+			signal: context.signal,
 		});
 		const method = `PostgreSQL ${version} in process`;
-		return { method, recoveryTime, checks: [...checks, ...asked], warnings: report.warnings };
+		const warnings = 'roles' in restored ? globalsWarnings(restored) : restored.warnings;
+		return { method, recoveryTime, checks: [...checks, ...asked], warnings };
 	});
 }
 
@@ -111,6 +129,39 @@ async function createRoles(client: Client, roles: ReadonlySet<string>): Promise<
 	for (const role of roles) {
 		if (!there.has(role)) await client.query(`CREATE ROLE ${quoteIdentifier(role)}`);
 	}
+}
+
+/** Within the folder of the server itself: where they lay before is of no account for a test. */
+async function createTablespaces(client: Client, tablespaces: ReadonlySet<string>): Promise<void> {
+	await client.query('SET allow_in_place_tablespaces = on');
+	for (const tablespace of tablespaces) {
+		if (tablespace === 'pg_default') continue;
+		await client.query(`CREATE TABLESPACE ${quoteIdentifier(tablespace)} LOCATION ''`);
+	}
+}
+
+/** The roles that the restore says it made are there. */
+async function rolesCheck(client: Client, { roles, keptRoles }: GlobalsReport): Promise<RestoreCheck> {
+	const { rows } = await client.query<{ name: string }>(
+		'SELECT rolname::text AS name FROM pg_catalog.pg_roles',
+	);
+	const there = new Set(rows.map(({ name }) => name));
+	const missing = [...roles, ...keptRoles].filter((role) => !there.has(role));
+	return {
+		name: 'Roles',
+		passed: missing.length === 0,
+		detail:
+			missing.length === 0
+				? `${roles.length + keptRoles.length} roles are there`
+				: `missing: ${missing.slice(0, 5).join(', ')}`,
+	};
+}
+
+function globalsWarnings({ keptTablespaces }: GlobalsReport): string[] {
+	if (keptTablespaces.length === 0) return [];
+	return [
+		`Tablespaces were not tested, since they need folders of a server of its own: ${keptTablespaces.join(', ')}`,
+	];
 }
 
 async function withClient<Result>(

@@ -15,6 +15,12 @@ export interface DumpNeeds {
 	subscriptions: ReadonlySet<string>;
 	/** Names of constraints that were not valid, or not enforced, when they were dumped. */
 	notValid: ReadonlySet<string>;
+	/** Tablespaces that objects lie in, or that the dump creates. */
+	tablespaces: ReadonlySet<string>;
+	/** The encoding of its texts as PostgreSQL calls it: `UTF8`, or `SQL_ASCII` for bytes of any. */
+	encoding: string;
+	/** It holds no database, but roles and tablespaces of a whole server. */
+	isGlobals: boolean;
 }
 
 /** Roles are named behind these words. */
@@ -31,6 +37,9 @@ export async function readNeeds(source: Readable): Promise<DumpNeeds> {
 		roles: new Set(),
 		subscriptions: new Set(),
 		notValid: new Set(),
+		tablespaces: new Set(),
+		encoding: 'UTF8',
+		isGlobals: false,
 	};
 	try {
 		const { format, bytes } = await detectFormat(source);
@@ -42,13 +51,18 @@ export async function readNeeds(source: Readable): Promise<DumpNeeds> {
 			if (item.hasCopyData) for await (const chunk of lexer.copyData()) void chunk;
 			else note(item, needs);
 		}
+		needs.isGlobals = lexer.comments.isCluster === true;
 	} finally {
 		source.destroy();
 	}
 	return needs;
 }
 
-type Needs = { [Name in keyof DumpNeeds]: Set<string> };
+type Needs = {
+	-readonly [Name in keyof DumpNeeds]: DumpNeeds[Name] extends ReadonlySet<string>
+		? Set<string>
+		: DumpNeeds[Name];
+};
 
 function note({ head, sql }: SqlStatement, needs: Needs): void {
 	const [verb, second] = head;
@@ -57,6 +71,18 @@ function note({ head, sql }: SqlStatement, needs: Needs): void {
 		const at = tokens[2]?.text === 'IF' ? 5 : 2;
 		const extension = nameAt(tokens, at);
 		if (extension) needs.extensions.add(extension.name);
+		return;
+	}
+	if (verb === 'SET' && (second === 'CLIENT_ENCODING' || second === 'DEFAULT_TABLESPACE')) {
+		const { text = '', name = '' } = tokensOf(sql, 8)[3] ?? {};
+		const value = text.startsWith("'") ? text.slice(1, -1) : name;
+		if (second === 'CLIENT_ENCODING') needs.encoding = value;
+		else if (value !== '') needs.tablespaces.add(value);
+		return;
+	}
+	if (verb === 'CREATE' && second === 'TABLESPACE') {
+		const tablespace = nameAt(tokensOf(sql, 8), 2);
+		if (tablespace) needs.tablespaces.add(tablespace.name);
 		return;
 	}
 	if (verb === 'CREATE' && second === 'SUBSCRIPTION') {

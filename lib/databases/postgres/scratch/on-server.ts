@@ -10,7 +10,7 @@ import { quoteIdentifier } from '../identifiers';
 import { restorePostgres } from '../restore/restore';
 
 import { compareRestored } from './checks';
-import { readNeeds } from './needs';
+import { readNeeds, type DumpNeeds } from './needs';
 import { asNotTestable } from './not-testable';
 import { runSqlChecks } from './sql-checks';
 
@@ -32,18 +32,22 @@ export function serverScratch(
 ): ScratchDatabase {
 	return {
 		engine: 'postgresql',
+		// Roles belong to the whole server: a test must change none of them.
+		takesGlobals: false,
 		async test(request, context = {}) {
 			const stamp = now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
 			const database = `${SCRATCH_PREFIX}${stamp}_${randomBytes(4).toString('hex')}`;
 			const scratch = { ...server, database };
 			const restoreOptions = { ...options, noOwner: !withOwners, noPrivileges: !withOwners };
+			const needs = await readNeeds(await request.open(context.signal));
+			if (needs.isGlobals) throw globalsRefused();
 			const version = await versionOf(server, options, context);
 			let findings: RestoreTestFindings;
 			try {
-				findings = await testOn(scratch, { ...restoreOptions, version }, request, context);
+				findings = await testOn(scratch, { ...restoreOptions, version }, request, needs, context);
 			} catch (error) {
 				const left = await drop(scratch, options);
-				throw asNotTestable(withLeftover(error, left), request, { what: 'the server', version });
+				throw asNotTestable(withLeftover(error, left), request, { what: 'the server', version, needs });
 			}
 			const left = await drop(scratch, options);
 			return left === undefined ? findings : { ...findings, warnings: [...findings.warnings, left] };
@@ -63,10 +67,10 @@ async function testOn(
 		version: string | undefined;
 	},
 	request: RestoreTestRequest,
+	needs: DumpNeeds,
 	context: EngineContext,
 ): Promise<RestoreTestFindings> {
 	const { signal } = context;
-	const needs = await readNeeds(await request.open(signal));
 	const started = performance.now();
 	const { tables } = request.manifest;
 	const report = await restorePostgres(
@@ -88,6 +92,7 @@ async function testOn(
 		const asked = await runSqlChecks(client, request.sqlChecks ?? [], {
 			timeoutMs: request.checkTimeoutMs,
 			giveUp: () => dropConnection(client),
+			signal,
 		});
 		signal?.throwIfAborted();
 		const method = `scratch database on a PostgreSQL ${version} server`;
@@ -97,6 +102,14 @@ async function testOn(
 	} finally {
 		await client.end();
 	}
+}
+
+function globalsRefused(): LifeboatError {
+	return new LifeboatError(
+		'NOT_TESTABLE',
+		'The backup holds roles and tablespaces of a whole server: to test it on a server would change the roles there',
+		{ hint: 'Test its restore inside n8n instead (Restore Into: PostgreSQL Inside n8n)' },
+	);
 }
 
 /** The server's version, such as `15.18`, asked before anything is done there. @throws LifeboatError as `connectPostgres`. */

@@ -37,19 +37,19 @@ export function pgliteExtension(name: string): string | undefined {
  * Starts a PostgreSQL with an empty database in a thread. It takes seconds, and some 500 MB of memory until it is ended.
  *
  * @param folder an empty one for its data, which the caller removes.
- * @param extensions names for which `pgliteExtension` finds a file.
+ * @param options `extensions`: names for which `pgliteExtension` finds a file; `encoding` of the database, as PostgreSQL calls it.
  * @throws LifeboatError `SCRATCH_LOST` if it doesn't start; the reason of the signal when that aborts.
  */
 export async function startPglite(
 	folder: string,
-	extensions: readonly string[],
+	{ extensions = [], encoding = 'UTF8' }: { extensions?: readonly string[]; encoding?: string } = {},
 	signal?: AbortSignal,
 ): Promise<PgliteThread> {
 	signal?.throwIfAborted();
 	const { port1, port2 } = new MessageChannel();
 	const arrived = new Int32Array(new SharedArrayBuffer(4));
 	const workerData: PgliteWorkerData = {
-		folder,
+		...{ folder, encoding },
 		extensions: extensions.map((name) => [name, pgliteExtension(name)!]),
 		input: port2,
 		arrived,

@@ -13,6 +13,8 @@ import { PGlite } from '@electric-sql/pglite';
 export interface PgliteWorkerData {
 	/** Where its data goes. */
 	folder: string;
+	/** Of its database. */
+	encoding: string;
 	/** Extensions to have at hand: names and the files that hold them. */
 	extensions: [name: string, file: string][];
 	/** Where the client's bytes come in. */
@@ -50,7 +52,7 @@ const PROTOCOL_3_0 = 196_608;
 const READY = Buffer.of(0x5a, 0, 0, 0, 5);
 const READY_LENGTH = 6;
 
-const { folder, extensions, input, arrived } = workerData as PgliteWorkerData;
+const { folder, encoding, extensions, input, arrived } = workerData as PgliteWorkerData;
 const main = parentPort!;
 const post = (message: PgliteMessage) => main.postMessage(message);
 
@@ -81,7 +83,7 @@ async function start(): Promise<{ database: PGlite; server: Server; version: str
 	const database = await PGlite.create({
 		dataDir: folder,
 		extensions: Object.fromEntries(extensions.map(([name, file]) => [name, new URL(file)])),
-		initDbStartParams: ['--encoding=UTF8', '--locale=C.UTF-8'],
+		initDbStartParams: [`--encoding=${encoding}`, `--locale=${encoding === 'UTF8' ? 'C.UTF-8' : 'C'}`],
 	});
 	const { rows } = await database.query<{ version: string }>(
 		`SELECT pg_catalog.current_setting('server_version') AS version`,

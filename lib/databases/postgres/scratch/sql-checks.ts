@@ -2,12 +2,15 @@ import { Readable } from 'node:stream';
 
 import type { Client } from 'pg';
 
-import { LifeboatError, messageOf } from '../../../errors';
+import { codeOf, LifeboatError, messageOf } from '../../../errors';
 import type { RestoreCheck, SqlCheck } from '../../scratch';
 import { postgresError } from '../errors';
 import { SqlLexer } from '../restore/sql/lexer';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** What says nothing of the database that was asked. */
+const noAnswer = new Set(['CONNECTION_LOST', 'SCRATCH_LOST', 'SERVER_DISK_FULL', 'SERVER_OUT_OF_MEMORY']);
 
 /** How much longer than the server's own time-out is waited for one that has none, or doesn't answer. */
 const GRACE_MS = 2_000;
@@ -16,11 +19,16 @@ const GRACE_MS = 2_000;
  * Asks the operator's questions, each in a read-only transaction that is rolled back.
  *
  * @param giveUp ends the connection of a server that doesn't answer in time. What comes after fails then, too.
+ * @throws LifeboatError `CONNECTION_LOST`, `SCRATCH_LOST` ... where the place broke: that is no answer. The signal's reason when it aborts.
  */
 export async function runSqlChecks(
 	client: Client,
 	checks: readonly SqlCheck[],
-	{ timeoutMs = DEFAULT_TIMEOUT_MS, giveUp }: { timeoutMs?: number | undefined; giveUp: () => void },
+	{
+		timeoutMs = DEFAULT_TIMEOUT_MS,
+		giveUp,
+		signal,
+	}: { timeoutMs?: number | undefined; giveUp: () => void; signal?: AbortSignal | undefined },
 ): Promise<RestoreCheck[]> {
 	const results: RestoreCheck[] = [];
 	let isGivenUp = false;
@@ -36,6 +44,8 @@ export async function runSqlChecks(
 		try {
 			results.push({ name: check.name, ...(await runOne(client, check, timeoutMs)) });
 		} catch (error) {
+			signal?.throwIfAborted();
+			if (!isGivenUp && noAnswer.has(codeOf(error) ?? '')) throw error;
 			const tookTooLong = `no answer within ${timeoutMs / 1000} s`;
 			results.push({ name: check.name, passed: false, detail: isGivenUp ? tookTooLong : messageOf(error) });
 		} finally {
