@@ -1,7 +1,7 @@
 import { codeOf, LifeboatError } from '../../../errors';
 import { postgresError } from '../errors';
 
-import { describeStatement, excerpt } from './sql/statement';
+import { describeStatement, excerpt, summarize } from './sql/statement';
 import { BatchError } from './script/wire';
 
 /** The statement that an error is about. */
@@ -65,8 +65,8 @@ export function statementError(
 	statement: FailedStatement,
 	setting: RestoreSetting,
 ): LifeboatError {
-	const { kind, object } = describeStatement(statement.sql);
-	const what = object === undefined ? kind : `${kind} ${object}`;
+	const what = summarize(statement.sql);
+	const { object } = describeStatement(statement.sql);
 	const server = serverErrorOf(error);
 	const row = /^COPY\s/i.test(statement.sql.toString('latin1', 0, 5))
 		? rowOf(server?.where, statement.firstRowLine)

@@ -1,10 +1,9 @@
 import type { Client } from 'pg';
 
+import type { SqlStatement } from '../sql/lexer';
+
 import type { BuildStatement } from './build-statement';
 import type { Connections } from './connections';
-
-export type { Connections } from './connections';
-import type { SqlStatement } from '../sql/lexer';
 
 interface Task {
 	statement: SqlStatement;

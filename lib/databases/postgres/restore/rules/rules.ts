@@ -1,5 +1,5 @@
 import type { SqlMetaCommand, SqlStatement } from '../sql/lexer';
-import { describeStatement, tokensOf } from '../sql/statement';
+import { tokensOf } from '../sql/statement';
 
 import type { Decision } from './decision';
 import { isDrop } from './drop-section';
@@ -155,10 +155,4 @@ export class RestoreRules {
 		}
 		return { action: 'alone', sql };
 	}
-}
-
-/** For progress and warnings: what a statement does, in a few words. */
-export function summarize(sql: Buffer): string {
-	const { kind, object } = describeStatement(sql);
-	return object === undefined ? kind : `${kind} ${object}`;
 }

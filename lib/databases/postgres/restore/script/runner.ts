@@ -2,44 +2,33 @@ import { Readable } from 'node:stream';
 
 import type { Client } from 'pg';
 
-import type { EngineContext } from '../../../engine';
 import type { LifeboatError } from '../../../../errors';
-import { wireOf } from '../../connection';
-
-import { buildStatement, mayWaitForBuilds } from '../builds/build-statement';
-import { CreatedTables } from './created-tables';
-import { serverErrorOf, statementError, type FailedStatement, type RestoreSetting } from '../errors';
-import { ParallelBuild, type Connections } from '../builds/parallel-build';
+import type { EngineContext } from '../../../engine';
+import { BuildPhase } from '../builds/build-phase';
+import type { Connections } from '../builds/connections';
+import { ParallelBuild } from '../builds/parallel-build';
+import { statementError, type FailedStatement, type RestoreSetting } from '../errors';
 import { mergeCopy } from '../parts/merge-copy';
 import type { PartialRestore } from '../parts/partial';
 import type { LoadedRows } from '../row-counts';
-import { RestoreRules, summarize, type RuleOptions } from '../rules/rules';
+import { RestoreRules, type RuleOptions } from '../rules/rules';
 import { SqlLexer, type SqlStatement } from '../sql/lexer';
-import { nameAt, tokensOf } from '../sql/statement';
+import { nameAt, summarize, tokensOf } from '../sql/statement';
+
+import { CreatedTables } from './created-tables';
+import { RowTrust } from './row-trust';
+import { SessionState } from './session-state';
+import { failedOf, StatementBatch } from './statement-batch';
+import { OBJECT_EXISTS, OBJECT_MISSING, runTolerant } from './tolerant';
+import { Warnings } from './warnings';
 import { BatchError, copyRaw, rowsOf, runRaw } from './wire';
 
 /** What a script did. */
 export interface ScriptResult {
 	/** Statements run, and COPY blocks loaded. */
 	statements: number;
-	warnings: string[];
+	warnings: readonly string[];
 }
-
-/** Statements go to the server in messages of at most this many. Large enough to hide the round trip, small enough to hold. */
-const BATCH_BYTES = 65_536;
-const BATCH_STATEMENTS = 500;
-const MOST_WARNINGS = 50;
-
-/** Statements after which the rows in the tables are those that COPY and INSERT have counted. */
-const keepsRowCounts = new Set(
-	'CREATE ALTER COMMENT GRANT REVOKE SECURITY REFRESH ANALYZE SET RESET COPY INSERT DROP'.split(' '),
-);
-
-/** What a CREATE answers whose object is there: table, object, function, schema. */
-const objectExists = /^(?:42P07|42710|42723|42P06)$/;
-
-/** What a DROP answers whose object is not there: table, object, function, schema, column. */
-const missingObject = /^(42P01|42704|42883|3F000|42703)$/;
 
 /** Where a script comes from. */
 export interface Script {
@@ -48,6 +37,16 @@ export interface Script {
 	takeRows?: () => AsyncIterable<Buffer> | undefined;
 	/** Lines of the script mean something to the reader of an error. */
 	hasLines?: boolean;
+}
+
+export interface RunOptions extends RuleOptions {
+	/** The names of the server's settings. */
+	serverSettings: ReadonlySet<string>;
+	tablesTotal?: number;
+	/** How far the reading of the backup is, for progress. */
+	bytesRead?: () => number;
+	connections?: Connections | undefined;
+	partial?: PartialRestore | undefined;
 }
 
 /**
@@ -60,15 +59,16 @@ export interface Script {
  * that nobody uses yet.
  */
 export class ScriptRunner {
-	private readonly result: ScriptResult = { statements: 0, warnings: [] };
+	private statements = 0;
 
-	private batch: SqlStatement[] = [];
+	private readonly warnings = new Warnings();
 
-	private batchBytes = 0;
+	private readonly batch = new StatementBatch(async (statements) => {
+		this.report(summarize(statements[0]!.sql));
+		await this.runBatch(statements);
+	});
 
-	private underWay: Promise<void> | undefined;
-
-	private readonly parameters = new Map<string, string>();
+	private readonly session: SessionState;
 
 	private readonly rules: RestoreRules;
 
@@ -79,41 +79,27 @@ export class ScriptRunner {
 
 	private readonly created = new CreatedTables();
 
-	private readonly builds: ParallelBuild | undefined;
+	private readonly builds: BuildPhase | undefined;
+
+	private readonly trust = new RowTrust();
 
 	private inTransaction = true;
-
-	/** Something ran that may have changed rows in ways that nobody counted. */
-	rowsMayDiffer = false;
 
 	constructor(
 		private readonly client: Client,
 		private readonly loaded: LoadedRows,
 		private readonly setting: RestoreSetting,
-		private readonly options: RuleOptions & {
-			serverSettings: ReadonlySet<string>;
-			tablesTotal?: number;
-			bytesRead?: () => number;
-			connections?: Connections | undefined;
-			partial?: PartialRestore | undefined;
-		},
+		private readonly options: RunOptions,
 		private readonly context: EngineContext,
 	) {
 		this.rules = new RestoreRules(options, setting.database, options.serverSettings);
-		if (options.connections) {
-			this.builds = new ParallelBuild(
-				options.connections,
-				async (worker, statement) => this.buildOn(worker, statement),
-				(table) => this.loaded.bytesOf(table),
-			);
-		}
-		wireOf(client).on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
-			this.parameters.set(message.parameterName, message.parameterValue);
-		});
+		this.builds = options.connections && this.buildPhase(options.connections);
+		this.session = new SessionState(client);
 	}
 
-	private get lexer(): SqlLexer {
-		return this.script.lexer;
+	/** Something ran that may have changed rows in ways that nobody counted. */
+	get rowsMayDiffer(): boolean {
+		return this.trust.mayDiffer;
 	}
 
 	/**
@@ -125,35 +111,33 @@ export class ScriptRunner {
 	async run(script: Script): Promise<ScriptResult> {
 		this.script = script;
 		const noteNotice = (notice: { code?: string | undefined; message?: string | undefined }) =>
-			this.noteNotice(notice);
+			this.warnings.addNotice(notice);
 		this.client.on('notice', noteNotice);
 		try {
 			for (;;) {
-				const item = await this.lexer.next();
+				const item = await script.lexer.next();
 				if (!item) break;
 				if (item.kind === 'meta-command') {
 					const { warning } = this.rules.metaCommand(item);
-					if (warning) this.warn(warning);
+					if (warning) this.warnings.add(warning);
 				} else await this.statement(item);
 				this.context.signal?.throwIfAborted();
 			}
-			await this.finishBuilds();
-			await this.flush();
-			await this.settle();
+			await this.builds?.finish();
+			await this.batch.finish();
 		} catch (error) {
 			// The batch under way may have failed earlier in the script: then that is the error to tell.
-			await this.settle();
+			await this.batch.settle();
 			throw error;
 		} finally {
 			this.client.off('notice', noteNotice);
 		}
-		return this.result;
+		return { statements: this.statements, warnings: this.warnings.texts };
 	}
 
 	/** Makes visible to other connections what was done so far. */
 	async commit(): Promise<void> {
-		await this.flush();
-		await this.settle();
+		await this.batch.finish();
 		if (!this.inTransaction) return;
 		await runRaw(this.client, [Buffer.from('COMMIT')]);
 		this.inTransaction = false;
@@ -171,68 +155,47 @@ export class ScriptRunner {
 		return error instanceof BatchError ? this.failure(error, statement) : error;
 	}
 
-	/** Hands over what builds indexes or constraints. @returns false for other statements, before which all that is built is done. */
-	private async build(statement: SqlStatement): Promise<boolean> {
-		const { builds } = this;
-		if (!builds) return false;
-		const build = buildStatement(statement);
-		if (!build) {
-			if (builds.kind !== undefined && mayWaitForBuilds(statement)) {
-				builds.postpone(statement);
-				return true;
-			}
-			await this.finishBuilds();
-			return false;
-		}
-		if (builds.kind !== undefined && builds.kind !== build.kind) await this.finishBuilds();
-		await this.commit();
-		this.step = 'building indexes and constraints';
-		this.report();
-		builds.add(statement, build);
-		return true;
-	}
-
 	/**
 	 * Takes what builds an index or a key of a table whose rows are in, while those of other tables are being loaded.
 	 *
 	 * @returns whether it was taken; else it has to be run in its turn.
 	 */
 	async buildEarly(text: Buffer): Promise<boolean> {
-		const { builds } = this;
-		if (!builds || this.options.partial) return false;
+		if (!this.builds || this.options.partial) return false;
 		const lexer = new SqlLexer(Readable.from([text]));
-		this.adopt(lexer);
+		this.session.applyTo(lexer);
 		const statement = await lexer.next();
 		if (statement?.kind !== 'statement' || (await lexer.next())) return false;
 		const decision = this.rules.decide(statement);
-		if (decision.action !== 'run') return false;
-		const decided = { ...statement, sql: decision.sql };
-		const build = buildStatement(decided);
-		if (build?.kind !== 'index') return false;
-		builds.add(decided, build);
-		return true;
+		return decision.action === 'run' && this.builds.takeEarly({ ...statement, sql: decision.sql });
 	}
 
 	/** To be told when a connection has become free: what was taken early goes on. */
 	goOnBuilding(): void {
-		if (this.builds?.kind === undefined) return;
-		this.step = 'building indexes and constraints';
-		this.report();
-		this.builds.start();
+		this.builds?.goOn();
 	}
 
-	private async finishBuilds(): Promise<void> {
-		if (!this.builds) return;
-		const postponed = await this.builds.drain();
-		await this.begin();
-		for (const statement of postponed) this.batch.push(statement);
-		if (postponed.length > 0) await this.flush();
+	private buildPhase(connections: Connections): BuildPhase {
+		const builds = new ParallelBuild(
+			connections,
+			async (worker, statement) => this.buildOn(worker, statement),
+			(table) => this.loaded.bytesOf(table),
+		);
+		return new BuildPhase(builds, {
+			commit: async () => this.commit(),
+			begin: async () => this.begin(),
+			runAll: async (statements) => {
+				for (const statement of statements) this.batch.add(statement);
+				await this.batch.flush();
+			},
+			onBuilding: () => this.report('building indexes and constraints'),
+		});
 	}
 
 	private async buildOn(worker: Client, statement: SqlStatement): Promise<void> {
 		try {
 			await runRaw(worker, [statement.sql]);
-			this.result.statements += 1;
+			this.statements += 1;
 		} catch (error) {
 			throw this.failure(error, statement);
 		}
@@ -242,39 +205,34 @@ export class ScriptRunner {
 		const { partial } = this.options;
 		const part = partial?.decide(statement) ?? 'run';
 		if (part === 'skip') {
-			if (statement.hasCopyData) for await (const chunk of this.rowsOf()) void chunk;
+			if (statement.hasCopyData) for await (const chunk of this.rows()) void chunk;
 			return;
 		}
 		if (partial?.keepsBack(statement)) return;
 		const decision = this.rules.decide(statement);
 		if (decision.action === 'skip') {
-			if (decision.warning) this.warn(decision.warning);
+			if (decision.warning) this.warnings.add(decision.warning);
 			return;
 		}
 		for (const setting of partial?.settingsFor(statement) ?? []) await this.place(setting);
+		const decided = { ...statement, sql: decision.sql };
 		if (part === 'attempt') {
-			await this.alone(async () => this.attempt({ ...statement, sql: decision.sql }));
+			await this.alone(async () => this.attempt(decided));
 			return;
 		}
-		const decided = { ...statement, sql: decision.sql };
-		if (!keepsRowCounts.has(statement.head[0] ?? '') && !isSetval(statement)) this.rowsMayDiffer = true;
-		// What fires when rows are loaded may do anything.
-		if (/^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?(?:TRIGGER|RULE|EVENT)/.test(statement.head.join(' ')))
-			this.hasTriggers = true;
-		if (decision.action !== 'run') await this.finishBuilds();
-		else if (await this.build(decided)) return;
+		this.trust.note(decided);
+		if (decision.action !== 'run') await this.builds?.finish();
+		else if (await this.builds?.take(decided)) return;
 		this.created.note(decided.sql, decided.head);
 		switch (decision.action) {
 			case 'run':
-				this.batch.push(decided);
-				this.batchBytes += decided.sql.length;
-				if (this.batchBytes >= BATCH_BYTES || this.batch.length >= BATCH_STATEMENTS || !this.isUtf8)
-					await this.flush();
+				this.batch.add(decided);
+				if (this.batch.isFull || !this.session.isUtf8) await this.batch.flush();
 				return;
 			case 'copy':
 				return await this.copy(decided);
 			case 'drop':
-				return await this.alone(() => this.drop(decided));
+				return await this.alone(async () => void (await this.tolerating(decided, OBJECT_MISSING)));
 			case 'alone':
 				if (setsSession(decided)) this.options.connections?.remember(decided.sql);
 				return await this.alone(() => this.runBatch([decided]));
@@ -288,40 +246,11 @@ export class ScriptRunner {
 		await this.alone(() => this.runBatch([{ ...setting, sql: decision.sql }]));
 	}
 
-	/** Hands over the batch, once the one before has been run. */
-	private async flush(): Promise<void> {
-		await this.settle();
-		const { batch } = this;
-		if (batch.length === 0) return;
-		this.batch = [];
-		this.batchBytes = 0;
-		this.step = summarize(batch[0]!.sql);
-		this.report();
-		this.underWay = this.runBatch(batch);
-		// It is awaited by the next `settle`; until then its failure is not unhandled.
-		this.underWay.catch(() => undefined);
-	}
-
-	private async settle(): Promise<void> {
-		const { underWay } = this;
-		this.underWay = undefined;
-		await underWay;
-	}
-
 	/** Runs a statement by itself, after which the lexer knows the session's settings. */
 	private async alone(run: () => Promise<void>): Promise<void> {
-		await this.flush();
-		await this.settle();
+		await this.batch.finish();
 		await run();
-		this.adopt(this.lexer);
-	}
-
-	/** Tells a lexer the session's settings. */
-	private adopt(lexer: SqlLexer): void {
-		const conforming = this.parameters.get('standard_conforming_strings');
-		if (conforming !== undefined) lexer.standardConformingStrings = conforming === 'on';
-		const encoding = this.parameters.get('client_encoding');
-		if (encoding !== undefined) lexer.encoding = encoding;
+		this.session.applyTo(this.script.lexer);
 	}
 
 	private async runBatch(batch: readonly SqlStatement[]): Promise<void> {
@@ -336,54 +265,40 @@ export class ScriptRunner {
 				const table = sql && nameAt(tokensOf(sql, 8), 2);
 				if (table) this.loaded.add(table.schema, table.name, rowsOf(tag));
 			}
-			this.result.statements += batch.length;
+			this.statements += batch.length;
 		} catch (error) {
 			throw this.failure(error, failedOf(batch, error));
 		}
 	}
 
-	private async drop(statement: SqlStatement): Promise<void> {
-		await runRaw(this.client, [Buffer.from('SAVEPOINT lifeboat_drop')]);
-		try {
-			await runRaw(this.client, [statement.sql]);
-			this.result.statements += 1;
-		} catch (error) {
-			if (!missingObject.test(serverErrorOf(error)?.code ?? '')) throw this.failure(error, statement);
-			await runRaw(this.client, [Buffer.from('ROLLBACK TO SAVEPOINT lifeboat_drop')]);
-		}
-		await runRaw(this.client, [Buffer.from('RELEASE SAVEPOINT lifeboat_drop')]);
-	}
-
 	/** Runs a statement that creates something, unless that is there already. */
 	private async attempt(statement: SqlStatement): Promise<void> {
-		await runRaw(this.client, [Buffer.from('SAVEPOINT lifeboat_attempt')]);
+		if (!(await this.tolerating(statement, OBJECT_EXISTS))) this.options.partial?.keep(statement.object);
+	}
+
+	private async tolerating(statement: SqlStatement, tolerated: RegExp): Promise<boolean> {
 		try {
-			await runRaw(this.client, [statement.sql]);
-			this.result.statements += 1;
+			const works = await runTolerant(this.client, statement.sql, tolerated);
+			if (works) this.statements += 1;
+			return works;
 		} catch (error) {
-			if (!objectExists.test(serverErrorOf(error)?.code ?? '')) throw this.failure(error, statement);
-			await runRaw(this.client, [Buffer.from('ROLLBACK TO SAVEPOINT lifeboat_attempt')]);
-			this.options.partial?.keep(statement.object);
+			throw this.failure(error, statement);
 		}
-		await runRaw(this.client, [Buffer.from('RELEASE SAVEPOINT lifeboat_attempt')]);
 	}
 
 	/** The rows of the COPY statement that was read last. */
-	private rowsOf(): AsyncIterable<Buffer> {
-		return this.script.takeRows?.() ?? this.lexer.copyData();
+	private rows(): AsyncIterable<Buffer> {
+		return this.script.takeRows?.() ?? this.script.lexer.copyData();
 	}
 
 	private async copy(statement: SqlStatement): Promise<void> {
-		await this.flush();
-		await this.settle();
+		await this.batch.finish();
 		const table = nameAt(tokensOf(statement.sql, 8), 1);
-		if (this.hasTriggers) this.rowsMayDiffer = true;
-		const { hasLines = true } = this.script;
-		const firstRowLine = hasLines ? this.lexer.nextLine : undefined;
-		this.step = table
-			? `rows of ${table.schema === undefined ? '' : `${table.schema}.`}${table.name}`
-			: 'rows';
-		this.report();
+		const { hasLines = true, lexer } = this.script;
+		const firstRowLine = hasLines ? lexer.nextLine : undefined;
+		this.report(
+			table ? `rows of ${table.schema === undefined ? '' : `${table.schema}.`}${table.name}` : 'rows',
+		);
 		try {
 			let bytes = 0;
 			const onBytes = (count: number) => {
@@ -392,52 +307,34 @@ export class ScriptRunner {
 			};
 			const key = this.options.partial?.mergeKey(table);
 			if (table && key) {
-				const { rows, added } = await mergeCopy(this.client, statement.sql, key, this.rowsOf(), onBytes);
+				const { rows, added } = await mergeCopy(this.client, statement.sql, key, this.rows(), onBytes);
 				this.loaded.add(table.schema, table.name, rows, bytes);
 				this.loaded.keep(table.schema, table.name, rows - added);
 			} else {
 				const sql = this.created.freeze(statement.sql, table);
-				const rows = await copyRaw(this.client, sql, this.rowsOf(), onBytes);
+				const rows = await copyRaw(this.client, sql, this.rows(), onBytes);
 				if (table) this.loaded.add(table.schema, table.name, rows, bytes);
 			}
-			this.result.statements += 1;
+			this.statements += 1;
 		} catch (error) {
 			throw this.failureOf(error, { ...statement, firstRowLine });
 		}
 	}
 
-	private hasTriggers = false;
-
 	private failure(error: unknown, statement: FailedStatement): LifeboatError {
-		const dumpedFrom = this.lexer.comments.serverVersion;
+		const dumpedFrom = this.script.lexer.comments.serverVersion;
 		return statementError(error, statement, { ...this.setting, dumpedFrom });
 	}
 
-	/** Positions in a message of several statements are told in characters: only in UTF-8 are they counted here. */
-	private get isUtf8(): boolean {
-		return (this.parameters.get('client_encoding') ?? 'UTF8') === 'UTF8';
-	}
-
-	private report(): void {
+	private report(step = this.step): void {
+		this.step = step;
 		const { tablesTotal, bytesRead } = this.options;
 		this.context.onProgress?.({
-			step: this.step,
-			bytes: bytesRead?.() ?? this.lexer.position,
+			step,
+			bytes: bytesRead?.() ?? this.script.lexer.position,
 			tablesDone: this.loaded.tables,
 			...(tablesTotal === undefined ? {} : { tablesTotal }),
 		});
-	}
-
-	private noteNotice({ code, message }: { code?: string | undefined; message?: string | undefined }): void {
-		// Notices as such (what was skipped, say) are switched off by pg_dump's scripts; warnings come through.
-		if (code !== undefined && code !== '00000' && message !== undefined)
-			this.warn(`The server warns: ${message}`);
-	}
-
-	private warn(text: string): void {
-		const { warnings } = this.result;
-		if (warnings.length < MOST_WARNINGS && !warnings.includes(text)) warnings.push(text);
-		else if (warnings.length === MOST_WARNINGS) warnings.push('There were more warnings');
 	}
 }
 
@@ -448,27 +345,4 @@ function setsSession({ sql, head }: SqlStatement): boolean {
 		head[0] === 'RESET' ||
 		/^SELECT pg_catalog\.set_config\(/.test(sql.toString('latin1', 0, 40))
 	);
-}
-
-function isSetval({ sql }: SqlStatement): boolean {
-	return /^SELECT pg_catalog\.(?:setval|set_config|lo_\w+|lowrite)\(/.test(sql.toString('latin1', 0, 60));
-}
-
-/** Which statement of a batch failed: behind those completed, or, if none could be parsed, the one at the error's position. */
-function failedOf(batch: readonly SqlStatement[], error: unknown): SqlStatement {
-	const completed = error instanceof BatchError ? error.completed : 0;
-	const position = Number((serverErrorOf(error) as { position?: string } | undefined)?.position ?? 0);
-	if (completed > 0 || position === 0) return batch[completed] ?? batch[0]!;
-	let characters = 0;
-	for (const statement of batch) {
-		characters += charactersIn(statement.sql) + 2; // what joins them
-		if (position <= characters) return statement;
-	}
-	return batch[0]!;
-}
-
-function charactersIn(utf8: Buffer): number {
-	let count = 0;
-	for (const byte of utf8) if ((byte & 0xc0) !== 0x80) count += 1;
-	return count;
 }

@@ -138,6 +138,12 @@ export function describeStatement(sql: Buffer): StatementDescription {
 	return { kind: verb, object: undefined };
 }
 
+/** For progress and warnings: what a statement does, in a few words. */
+export function summarize(sql: Buffer): string {
+	const { kind, object } = describeStatement(sql);
+	return object === undefined ? kind : `${kind} ${object}`;
+}
+
 /** The start of a statement for a message: its first line, with the content of strings left out, as it may be secret. */
 export function excerpt(sql: Buffer, length = 120): string {
 	const text = sql.toString('utf8', 0, 4096).replace(/'(?:[^']|'')*(?:'|$)/g, "'…'");
