@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteQualified } from '../../identifiers';
 import { Attachments } from './attachments';
 import { dropParts } from './drop-parts';
 import { ExistingTables } from './existing-tables';
+import { LentObjects } from './lent-objects';
 import type { PostgresRestoreOptions } from '../options';
 import { remarkKinds, selectParts, type SelectedParts } from './parts';
 import { HeldPlacement } from './placement';
@@ -54,6 +55,8 @@ export class PartialRestore {
 
 	/** Statements that are run behind all others. */
 	private readonly last: string[] = [];
+
+	private lent: LentObjects | undefined;
 
 	private readonly attachments: Attachments;
 
@@ -260,6 +263,7 @@ export class PartialRestore {
 	/** To be called last: until then everything has the names that it has in the dump. */
 	async rename(): Promise<void> {
 		for (const sql of this.last) await this.client.query(sql);
+		await this.lent?.giveBack();
 		for (const sql of this.afterwards) await this.client.query(sql);
 	}
 
@@ -325,6 +329,11 @@ export class PartialRestore {
 		if (there.has(from)) await client.query(rename(from, aside));
 		await client.query(there.has(into) ? rename(into, from) : `CREATE SCHEMA ${quoteIdentifier(from)}`);
 		this.afterwards = [rename(from, into), ...(there.has(from) ? [rename(aside, from)] : [])];
+		const isScript = this.dump.objects.every(({ dependencies }) => dependencies === undefined);
+		if (there.has(from) && isScript) {
+			this.lent = new LentObjects(client, quoteIdentifier(aside), quoteIdentifier(from));
+			await this.lent.lend(this.chosen());
+		}
 		if (this.chosen().some(({ desc }) => /^(?:FUNCTION|PROCEDURE)$/.test(desc)))
 			this.warnings.push(
 				`Functions were restored into schema ${into}: where their bodies name the schema ${from}, they still do`,

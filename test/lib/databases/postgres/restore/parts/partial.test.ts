@@ -305,6 +305,39 @@ test('an archive brings the types and functions that its parts need, unless they
 	assert.equal(await psql(server, database, 'SELECT count(*) FROM twice.orders'), '100');
 });
 
+test('a script borrows the types and functions that are there, for a table that goes into another schema', async () => {
+	const database = await fresh();
+	await restore(server, database, dumps.get('p')!);
+	await psql(
+		server,
+		database,
+		'CREATE FUNCTION shop.of(shop.state) RETURNS text LANGUAGE sql AS $$ SELECT $1::text $$',
+	);
+	const where = `SELECT string_agg(format('%s %s', oid, oid::regtype), ' ' ORDER BY oid) FROM pg_type WHERE typname IN ('state', '_state')
+		UNION ALL SELECT string_agg(format('%s %s', oid, oid::regprocedure), ' ' ORDER BY oid) FROM pg_proc WHERE proname IN ('mark', 'of')`;
+	const before = await psql(server, database, where);
+	const options = { parts: { tables: ['shop.orders'] }, intoSchema: 'yesterday' };
+	await restore(server, database, dumps.get('p')!, options);
+	assert.equal(await psql(server, database, where), before);
+	assert.equal(
+		await psql(server, database, "SELECT count(*) FROM yesterday.orders WHERE state = 'paid'"),
+		'100',
+	);
+	const rows = 'SELECT md5(string_agg(o::text, chr(10) ORDER BY id)) FROM';
+	assert.equal(
+		await psql(server, database, `${rows} yesterday.orders o`),
+		await psql(server, database, `${rows} shop.orders o`),
+	);
+	const fired = 'INSERT INTO yesterday.orders (customer) VALUES (1) RETURNING note';
+	assert.equal(await psql(server, database, fired), 'fired');
+	// Nothing is lent where the schema is restored as a whole, nor taken where the restore fails.
+	await psql(server, database, 'DROP SCHEMA yesterday CASCADE');
+	await restore(server, database, dumps.get('p')!, { parts: { schemas: ['shop'] }, intoSchema: 'yesterday' });
+	assert.equal(await psql(server, database, "SELECT count(*) FROM pg_type WHERE typname = 'state'"), '2');
+	await fails(database, options, { code: 'NOT_EMPTY' }, dumps.get('p'));
+	assert.equal((await psql(server, database, where)).includes('lifeboat_'), false);
+});
+
 test('roles take the place of others wherever they are named', async () => {
 	const swap = (sql: string) =>
 		withRoles(Buffer.from(sql), sql.toUpperCase().split(/\W+/).slice(0, 6), {
