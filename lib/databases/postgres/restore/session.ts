@@ -30,6 +30,9 @@ export async function prepareSession(
 		lock_timeout: String(lockTimeoutMs),
 		client_min_messages: 'warning',
 		standard_conforming_strings: 'on',
+		// Otherwise NULL in an array would come back as the text "NULL".
+		array_nulls: 'on',
+		default_transaction_read_only: 'off',
 		maintenance_work_mem: String(memory),
 	};
 	const known = Object.entries(wanted).filter(([name]) => settings.has(name));
