@@ -3,7 +3,7 @@ import { LifeboatError } from '../errors';
 import type { StoredBackup } from '../storage/backups';
 
 /** What a comparison looks at in a backup, and in those before it. */
-export type Comparable = Pick<Manifest, 'content' | 'createdAt' | 'id' | 'name' | 'tables'> & {
+export type Comparable = Pick<Manifest, 'content' | 'createdAt' | 'id' | 'kind' | 'name' | 'tables'> & {
 	entries?: Manifest['entries'];
 };
 
@@ -41,7 +41,7 @@ export interface SuspicionReport {
  *
  * The median, so that one odd backup does not move what is usual. Growth is never suspicious.
  *
- * @param others in any order; those of other jobs, not older ones, and the backup itself are passed over.
+ * @param others in any order; those of other jobs or kinds, not older ones, and the backup itself are passed over.
  */
 export function findSuspicions(
 	backup: Comparable,
@@ -89,12 +89,14 @@ export async function earlierBackups(
 	return kept;
 }
 
-function isEarlier({ id, name, createdAt }: Comparable, backup: Comparable): boolean {
-	return id !== backup.id && name === backup.name && createdAt < backup.createdAt;
+/** A database and files may go by one name: of both together nothing is usual. */
+function isEarlier({ id, kind, name, createdAt }: Comparable, backup: Comparable): boolean {
+	const isSameJob = name === backup.name && kind === backup.kind;
+	return id !== backup.id && isSameJob && Date.parse(createdAt) < Date.parse(backup.createdAt);
 }
 
 function newest(backups: readonly Comparable[], count: number): Comparable[] {
-	return backups.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1)).slice(0, count);
+	return backups.toSorted((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt)).slice(0, count);
 }
 
 /** @returns undefined where nothing is suspicious, else what to tell. */

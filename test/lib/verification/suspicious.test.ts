@@ -8,6 +8,7 @@ import { findSuspicions, suspicionError, type Comparable } from '../../../lib/ve
 let ids = 0;
 const backup = (day: number, size: number, rows?: Record<string, number>, name = 'shop'): Comparable => ({
 	id: String((ids += 1)),
+	kind: 'database',
 	name,
 	createdAt: new Date(Date.UTC(2026, 0, day)).toISOString(),
 	content: { size, sha256: '0'.repeat(64) },
@@ -41,6 +42,7 @@ describe('suspicious changes', () => {
 			...[1, 2, 3, 4, 5].map((day) => backup(day, 100)),
 			...[10, 11].map((day) => backup(day, 1_000_000, undefined, 'another')),
 			...[20, 21].map((day) => backup(day, 1_000_000)),
+			...[7, 8].map((day) => ({ ...backup(day, 1_000_000), kind: 'files' as const })),
 		];
 		const now = backup(9, 90);
 		const report = findSuspicions(now, [...others, now], { ...options, previous: 3 });
