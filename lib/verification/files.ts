@@ -29,5 +29,22 @@ export async function proveArchive(stream: Readable, { fileName, source }: Manif
 	}
 	const holds = `${found.files} files, ${found.folders} folders and ${found.links} links`;
 	const isCompared = counted.files !== undefined;
-	return [`The archive has its end, every header is valid, and it holds ${isCompared ? 'all ' : ''}${holds}`];
+	const whole = `The archive has its end, every header is valid, and it holds ${isCompared ? 'all ' : ''}${holds}`;
+	return [whole, ...leftOut(source)];
+}
+
+/** What nobody excluded, and yet is not in an archive or is of no single moment: no check of it can find that. */
+export function leftOut(source: Manifest['source']): string[] {
+	if (source.type !== 'files') return [];
+	const { skipped = [], skippedCount = 0, changed = [], changedCount = 0 } = source;
+	const [first] = skipped;
+	const what = first ? `, such as ${first.path} (${first.reason})` : '';
+	return [
+		...(skippedCount > 0 ? [`Left out when it was made: ${skippedCount}${what}`] : []),
+		...(changedCount > 0
+			? [
+					`Written to while they were read: ${changedCount}${changed.length > 0 ? `, such as ${changed[0]}` : ''}`,
+				]
+			: []),
+	];
 }

@@ -53,6 +53,7 @@ export interface RestoreTestReport {
 
 /** Codes of a restore that are a verdict on the backup, besides those of verification. */
 const restoreVerdicts = new Set([
+	'LINK_TARGET_MISSING',
 	'META_COMMAND_REFUSED',
 	'NAME_COLLISION',
 	'STATEMENT_FAILED',
@@ -86,7 +87,13 @@ export async function testRestore(
 	} else {
 		report.proved = verified.report.proved;
 		const methods = new Set<string>();
-		for (const part of partsOf(artifact, decoder)) {
+		const parts = partsOf(artifact, decoder);
+		if (parts.length === 0) {
+			const hint = 'Make the bundle again';
+			report.error = new LifeboatError('EMPTY', `${artifact.manifest.fileName} holds no backup`, { hint });
+			report.result = 'failed';
+		}
+		for (const part of parts) {
 			const findings = await testPart(part, options, report);
 			if (!findings) continue;
 			methods.add(findings.method);

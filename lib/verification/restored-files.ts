@@ -11,6 +11,8 @@ import type { Manifest } from '../artifact/manifest';
 import type { RestoreTestFindings } from '../databases/scratch';
 import { codeOf } from '../errors';
 
+import { leftOut } from './files';
+
 const MOST_NAMED = 5;
 
 /**
@@ -51,7 +53,10 @@ export async function testFiles(
 			method: 'temporary folder',
 			recoveryTime,
 			checks: [{ name: 'Files', passed: wrong.length === 0, detail }],
-			warnings: report.skipped.slice(0, MOST_NAMED).map(({ path, reason }) => `${path}: ${reason}`),
+			warnings: [
+				...leftOut(source),
+				...report.skipped.slice(0, MOST_NAMED).map(({ path, reason }) => `${path}: ${reason}`),
+			],
 		};
 	} finally {
 		await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
@@ -68,7 +73,7 @@ async function compareWithArchive(
 		for await (const entry of readTar(source)) {
 			const { type, name } = entry.header;
 			if (type === 'file' || type === 'hardlink') files += 1;
-			const problem = await compareEntry(entry, join(folder, safeName(name)));
+			const problem = await compareEntry(entry, folder);
 			// A count goes on after the first thousand, a list in memory does not.
 			if (problem !== undefined && wrong.length < 1000) wrong.push(`${name} ${problem}`);
 		}
@@ -79,7 +84,8 @@ async function compareWithArchive(
 }
 
 /** What is wrong with what was restored of an entry, if anything. */
-async function compareEntry({ header, body }: TarEntry, path: string): Promise<string | undefined> {
+async function compareEntry({ header, body }: TarEntry, folder: string): Promise<string | undefined> {
+	const path = join(folder, safeName(header.name));
 	try {
 		const there = await lstat(path);
 		switch (header.type) {
@@ -89,8 +95,17 @@ async function compareEntry({ header, body }: TarEntry, path: string): Promise<s
 				if (there.size !== header.size) return `has ${there.size} bytes instead of ${header.size}`;
 				return (await sha256(createReadStream(path))) === expected ? undefined : 'has other content';
 			}
-			case 'hardlink':
-				return there.isFile() ? undefined : 'is no file';
+			case 'hardlink': {
+				const other = join(folder, safeName(header.linkName));
+				const { ino, dev } = await lstat(other);
+				if (there.isSymbolicLink())
+					return (await readlink(path)) === (await readlink(other)) ? undefined : 'leads elsewhere';
+				if (!there.isFile()) return 'is no file';
+				if (there.ino === ino && there.dev === dev) return undefined;
+				// Where there are no hard links, it is a copy.
+				const [own, first] = [await sha256(createReadStream(path)), await sha256(createReadStream(other))];
+				return own === first ? undefined : `has other content than ${header.linkName}`;
+			}
 			case 'folder':
 				return there.isDirectory() ? undefined : 'is no folder';
 			case 'symlink':

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { packBundle } from '../../../lib/archive/bundle';
 import { packFiles } from '../../../lib/archive/pack';
 import { testFiles } from '../../../lib/verification/restored-files';
 import { testRestore, toProof } from '../../../lib/verification/restore-test';
 
+import { rawTar } from '../archive/raw-tar';
 import { dumpOf, inFolder, known, now, sampleBytes } from '../archive/helpers';
 
 import { compressed, decoder, dumpText, forged, tables, type Known } from './samples';
@@ -65,6 +68,48 @@ test('a file that differs from the archive, or is counted but not there, fails',
 		const again = await testFiles(async () => Readable.from([backup.bytes]), counted, folder);
 		assert.match(again.checks[0]!.detail!, /there are 2 files, 3 were backed up/);
 		assert.deepEqual(await readdir(folder), ['in']);
+	}));
+
+test('what was left out when it was made is told, as is a second name that can not come back', () =>
+	inFolder(async (folder) => {
+		await mkdir(join(folder, 'in'));
+		await writeFile(join(folder, 'in/first'), 'content');
+		await link(join(folder, 'in/first'), join(folder, 'in/second'));
+		await promisify(execFile)('mkfifo', [join(folder, 'in/pipe')]);
+		const backup = await known(packFiles({ name: 'files', now, paths: [join(folder, 'in')] }));
+		const options = { decoder, scratches: [], folder, clock };
+		const report = await testRestore(backup, options);
+		assert.deepEqual([report.result, report.warnings.length], ['passed', 1]);
+		assert.match(report.warnings[0]!, /Left out when it was made: 1, such as .*pipe \(a pipe, not a file\)/);
+		assert.ok(report.proved.includes(report.warnings[0]!));
+
+		const orphan = rawTar({ name: 'first', body: 'x' }, { name: 'second', type: '1', linkName: 'missing' });
+		const source = { type: 'files' as const, paths: [] };
+		const failed = await testRestore(await forged(backup, orphan, { source }), options);
+		assert.deepEqual([failed.result, failed.error!.code], ['failed', 'LINK_TARGET_MISSING']);
+	}));
+
+test('of a second name the content is compared, too', () =>
+	inFolder(async (folder) => {
+		const named = (to: string) =>
+			rawTar({ name: '1', body: 'one' }, { name: '2', body: 'two' }, { name: 'x', type: '1', linkName: to });
+		let opened = 0;
+		const open = async () => Readable.from([named(opened++ === 0 ? '1' : '2')]);
+		const backup = await archive(folder);
+		const { checks } = await testFiles(open, backup.manifest, folder);
+		assert.match(checks[0]!.detail!, /x has other content than 2/);
+	}));
+
+test('a bundle of nothing proves nothing', () =>
+	inFolder(async (folder) => {
+		const dump = await dumpOf(dumpText, { tables });
+		const bundle = await known(packBundle({ name: 'all', now, artifacts: [dump] }));
+		const { entries, ...draft } = bundle.manifest;
+		assert.equal(entries!.length, 1);
+		const text = JSON.stringify(draft);
+		const empty = await forged(bundle, rawTar({ name: 'manifest.json', body: text }), { entries: undefined });
+		const report = await testRestore(empty, { decoder, scratches: [], folder, clock });
+		assert.deepEqual([report.result, report.error!.code], ['failed', 'EMPTY']);
 	}));
 
 async function filesIn(folder: string): Promise<string> {
