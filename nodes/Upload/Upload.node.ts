@@ -6,6 +6,7 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
+import { testCustomerKey } from '../shared/customer-key-test';
 import { runPerItem } from '../shared/run';
 import { twoStorageCredentials } from '../shared/second-storage';
 import { placeExpression, storageProperties } from '../shared/storage';
@@ -20,6 +21,12 @@ import { selectProperties } from './select';
 import { transferProperties } from './transfer';
 import * as test from './test.operation';
 import * as upload from './upload.operation';
+
+/** The test buttons of the package's own types. */
+const credentialTests: Record<string, string> = {
+	lifeboatS3CustomerKeyApi: 'testCustomerKey',
+	lifeboatWebDavApi: 'testWebDav',
+};
 
 const operations = { copy, delete: deletion, download, list, test, upload };
 
@@ -39,7 +46,7 @@ export class Upload implements INodeType {
 		outputs: [NodeConnectionTypes.Main],
 		credentials: twoStorageCredentials.map((credential) => ({
 			...credential,
-			...(credential.name === 'lifeboatWebDavApi' && { testedBy: 'testWebDav' }),
+			...(credential.name in credentialTests && { testedBy: credentialTests[credential.name] }),
 		})),
 		properties: [
 			// All are about backups: a choice of one resource would only be one more click.
@@ -100,7 +107,7 @@ export class Upload implements INodeType {
 		],
 	};
 
-	methods = { credentialTest: { testWebDav }, listSearch: { listStoredBackups } };
+	methods = { credentialTest: { testCustomerKey, testWebDav }, listSearch: { listStoredBackups } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

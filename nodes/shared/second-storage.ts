@@ -8,7 +8,7 @@ import type {
 import type { Storage } from '../../lib/storage/storage';
 
 import { alsoShownFor } from './properties';
-import { openStorage, prefixAt } from './storage';
+import { credentialTypes, openStorage, prefixAt } from './storage';
 import { storageKinds } from './storages/kinds';
 
 /** The parameter of the second storage for a field of a storage: `targetBucket` for `bucket`. */
@@ -90,26 +90,29 @@ const used = (credential: string) => `${credential}Used`;
  * The credentials of a node with two storages. Each is wanted for the one or for the other, which conditions can't say: they are joined by
  * "and", and n8n heeds only the first entry of a type. So a hidden field says it.
  */
-export const twoStorageCredentials: INodeCredentialDescription[] = storageKinds.flatMap(({ credential }) =>
-	credential === undefined
-		? []
-		: { name: credential, required: true, displayOptions: { show: { [used(credential)]: ['yes'] } } },
+export const twoStorageCredentials: INodeCredentialDescription[] = credentialTypes.map(
+	({ name, displayName, required }) => ({
+		...{ name, displayName, required },
+		displayOptions: { show: { [used(name)]: ['yes'] } },
+	}),
 );
 
 /** The hidden fields for `twoStorageCredentials`, where the second storage is shown under these conditions. */
 export function credentialSwitches(show: Show): INodeProperties[] {
-	return storageKinds.flatMap(({ value, credential }) => {
-		if (credential === undefined) return [];
+	return credentialTypes.flatMap(({ name, storages }) => {
 		const field: INodeProperties = {
 			displayName: 'Credential in Use',
-			name: used(credential),
+			name: used(name),
 			type: 'hidden',
 			default: 'yes',
 			description: 'Whether a storage of this node takes the credential',
 		};
 		return [
-			{ ...field, displayOptions: { show: { storage: [value] } } },
-			{ ...field, displayOptions: { show: { ...show, targetStorage: [value] }, hide: { storage: [value] } } },
+			{ ...field, displayOptions: { show: { storage: storages } } },
+			{
+				...field,
+				displayOptions: { show: { ...show, targetStorage: storages }, hide: { storage: storages } },
+			},
 		];
 	});
 }

@@ -6,14 +6,33 @@ import type { Storage } from '../../lib/storage/storage';
 import { textParameter } from './parameters';
 import { alsoShownFor } from './properties';
 import { storageKinds } from './storages/kinds';
+import { customerKeyCredential } from './storages/s3-options';
 import { storageFields } from './storages/storage-kind';
 
+/** A type of credential, and the storages that take it. */
+export interface StorageCredential extends Pick<
+	INodeCredentialDescription,
+	'name' | 'displayName' | 'required'
+> {
+	storages: string[];
+}
+
+/** One entry a type, since n8n heeds only the first. */
+export const credentialTypes: readonly StorageCredential[] = [
+	...storageKinds.flatMap(({ value, credential }) =>
+		credential === undefined ? [] : { name: credential, required: true, storages: [value] },
+	),
+	{
+		name: customerKeyCredential.name,
+		displayName: customerKeyCredential.displayName,
+		required: false,
+		storages: storageKinds.filter(({ takesCustomerKey }) => takesCustomerKey).map(({ value }) => value),
+	},
+];
+
 /** Credentials of a node that has the storage fields. */
-export const storageCredentials: INodeCredentialDescription[] = storageKinds.flatMap(
-	({ value, credential }) =>
-		credential === undefined
-			? []
-			: { name: credential, required: true, displayOptions: { show: { storage: [value] } } },
+export const storageCredentials: INodeCredentialDescription[] = credentialTypes.map(
+	({ storages, ...credential }) => ({ ...credential, displayOptions: { show: { storage: storages } } }),
 );
 
 /** Where backups lie: the fields that every node with a destination begins with. */

@@ -139,15 +139,31 @@ describe('what the editor shows', () => {
 				.map(({ name }) => name);
 		};
 		assert.deepEqual(asked({}), []);
-		assert.deepEqual(asked({ storage: 's3' }), ['s3']);
+		// The second one only where an option asks for it.
+		const ofS3 = ['s3', 'lifeboatS3CustomerKeyApi'];
+		assert.deepEqual(asked({ storage: 's3' }), ofS3);
 		assert.deepEqual(asked({ storage: 'local', s3Used: 'yes' }), [], 'left from another choice');
 		const copy = (storage: string, targetStorage: string) =>
 			asked({ operation: 'copy', storage, targetStorage });
-		assert.deepEqual(copy('local', 's3'), ['s3']);
-		assert.deepEqual(copy('s3', 'local'), ['s3']);
-		assert.deepEqual(copy('s3', 's3'), ['s3']);
+		assert.deepEqual(copy('local', 's3'), ofS3);
+		assert.deepEqual(copy('s3', 'local'), ofS3);
+		assert.deepEqual(copy('s3', 's3'), ofS3);
+		assert.deepEqual(copy('s3', 'aws').toSorted(), ['aws', ...ofS3].toSorted());
 		assert.deepEqual(copy('sftp', 'azure').toSorted(), ['azureStorageSharedKeyApi', 'sftp']);
 		assert.deepEqual(asked({ operation: 'upload', storage: 'local', targetStorage: 's3' }), []);
+	});
+
+	test('the test of a customer key of S3 tells one from what is none', async () => {
+		const result = async (customerKey: string) =>
+			await testCredential('upload', 'lifeboatS3CustomerKeyApi', { customerKey });
+		const good = await result(Buffer.alloc(32, 'x').toString('base64'));
+		assert.deepEqual([good.status, /256 bits/.test(good.message)], ['OK', true]);
+		for (const wrong of ['', 'secret-but-short']) {
+			const { status, message } = await result(wrong);
+			assert.equal(status, 'Error');
+			assert.match(message, /not 256 bits in base64.*openssl rand/);
+			assert.ok(!message.includes('secret-but-short'));
+		}
 	});
 
 	test('the credential test tells good keys from bad ones', async () => {

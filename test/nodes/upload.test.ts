@@ -274,6 +274,23 @@ describe('Upload, between a bucket and folders', () => {
 		assert.deepEqual(await keys('wrong/'), []);
 	});
 
+	test('a customer key comes from its own credential, and stays on this side of a connection without TLS', async () => {
+		const s3Credential = { ...bucket, ignoreSSLIssues: false };
+		const customerKey = Buffer.alloc(32, 'lifeboat').toString('base64');
+		const parameters = inBucket({ operation: 'test', s3Options: { encryption: 'customer' } });
+		const none = await run([upload(parameters)]);
+		assert.match(none.error!.message, /No credential S3 Customer Key \(SSE-C\) is chosen/);
+		for (const [key, message] of [
+			[customerKey, /customer key is not sent to 127\.0\.0\.1/],
+			['short', /not 256 bits in base64/],
+		] as const) {
+			const credentials = { s3: s3Credential, lifeboatS3CustomerKeyApi: { customerKey: key } };
+			const refused = await run([upload(parameters)], { credentials });
+			assert.match(refused.error!.message, message);
+			assert.ok(!JSON.stringify(refused.error).includes(customerKey));
+		}
+	});
+
 	test('a download from an archive says when it will be there, instead of failing', async () => {
 		(await run([archive(), upload(inBucket({ prefix: 'cold' }))])).assertSuccess();
 		const proxy = await startFaultProxy(bucket.endpoint);

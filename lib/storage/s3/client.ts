@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 
 import { LifeboatError } from '../../errors';
 
+import { assertSecret, parseCustomerKey, useCustomerKey } from './customer-key';
 import { providerOf, type S3Provider } from './providers';
 import type { S3Settings, S3WriteSettings } from './settings';
 
@@ -40,9 +41,13 @@ export function s3Target(settings: S3Settings): S3Target {
 	const region = provider.region ?? (settings.region.trim() || 'us-east-1');
 	const endpoint = given ?? providerEndpoint(name, provider, region, accountId);
 	const timeout = settings.timeout ?? 60_000;
+	const customerKey = settings.customerKey === undefined ? undefined : parseCustomerKey(settings.customerKey);
+	if (customerKey !== undefined) assertSecret(endpoint);
 	const forcePathStyle = (settings.forcePathStyle ?? false) || (provider.forcePathStyle ?? false);
+	const client = createClient({ ...settings, forcePathStyle }, region, endpoint, timeout);
+	if (customerKey !== undefined) useCustomerKey(client, customerKey);
 	return {
-		client: createClient({ ...settings, forcePathStyle }, region, endpoint, timeout),
+		client,
 		bucket: settings.bucket,
 		description: `bucket ${settings.bucket} at ${endpoint ? endpoint.host : `Amazon S3 in ${region}`}`,
 		conditionalPut: provider.conditionalPut ?? false,

@@ -64,11 +64,26 @@ const byName: Record<string, Failure> = {
 		hint: 'Run the node again later, or fewer at once',
 	},
 };
+byName.CustomerKeyRefused = {
+	code: 'WRONG_KEY',
+	problem: 'the service does not accept the customer key, or the key of the login may not read it',
+	hint: 'Choose the customer key with which it was stored (SSE-C), and check that the login has s3:GetObject',
+};
 byName.XMinioStorageFull = byName.QuotaExceeded!;
 byName.InsufficientStorage = byName.QuotaExceeded!;
 byName.InsufficientCapacity = byName.QuotaExceeded!;
 byName.AllAccessDisabled = byName.AccountProblem!;
 byName.ServiceUnavailable = byName.SlowDown!;
+
+/** What the SDK calls an error that came without a description, as all do that answer HEAD. */
+const noBody = new Set(['400', 'BadRequest', 'Unknown', 'UnknownError']);
+
+const keyMissing: Failure = {
+	code: 'KEY_MISSING',
+	problem:
+		'the service refused the request (400), as it does for what was stored with a customer key (SSE-C)',
+	hint: 'Set Server-Side Encryption to Customer Key in the S3 options, with the key it was stored with. If it was stored without one, check the credential (a session token may have expired)',
+};
 
 /**
  * What the SDK throws, as an error an operator understands. An abort passes unchanged.
@@ -97,6 +112,8 @@ function diagnose(error: unknown): Failure {
 				hint: `${wrongLogin}. ${noPermission}`,
 			};
 		}
+		if (status === 400 && (noBody.has(error.name) || /server.side.encryption/i.test(error.message)))
+			return keyMissing;
 		if (status === 301) return byName.PermanentRedirect!;
 		if (status === 507) return byName.QuotaExceeded!;
 		const said = ['', 'UnknownError'].includes(error.message) ? '' : `: ${error.message}`;

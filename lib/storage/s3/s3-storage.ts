@@ -48,6 +48,9 @@ class S3Storage implements Storage {
 
 	readonly writesArchived: boolean;
 
+	/** Not for what only a key in the request opens: an address can't hold it. */
+	readonly link?: (key: string, seconds: number) => Promise<string>;
+
 	/** Whether objects may be locked; asked once. */
 	private locks: Promise<boolean> | undefined;
 
@@ -57,6 +60,12 @@ class S3Storage implements Storage {
 	constructor(private readonly target: S3Target) {
 		this.description = target.description;
 		this.writesArchived = isArchiveClass(target.write.storageClass);
+		if (target.write.customerKey === undefined) {
+			this.link = async (key, seconds) => {
+				assertKey(key);
+				return await presignedLink(target, key, seconds);
+			};
+		}
 	}
 
 	async put(key: string, source: Readable, options: PutOptions = {}): Promise<StoredObject> {
@@ -171,11 +180,6 @@ class S3Storage implements Storage {
 		} catch (error) {
 			throw s3Error(error, `Asking for the restoration of ${key} in ${this.description}`);
 		}
-	}
-
-	async link(key: string, seconds: number): Promise<string> {
-		assertKey(key);
-		return await presignedLink(this.target, key, seconds);
 	}
 
 	/** The objects that claims and records are. Those of a key lie in its folder, under names of their own. */

@@ -83,8 +83,8 @@ export async function openSession(
 	content: { size: number; sha256: string; partSize: number } | undefined,
 	signal: AbortSignal,
 ): Promise<UploadSession> {
-	// Started otherwise (another class, another encryption), it is another upload. The metadata holds the id of the single try.
-	const how = JSON.stringify([content, { ...create, Metadata: undefined }]);
+	// Started otherwise (another class, another key), it is another upload. The metadata holds the id of the single try.
+	const how = JSON.stringify([content, { ...create, Metadata: undefined }, target.write.customerKey]);
 	const fingerprint = content && createHash('sha256').update(how).digest('hex');
 	if (fingerprint !== undefined) {
 		const broken = await findBroken(target, request.key, fingerprint, signal);

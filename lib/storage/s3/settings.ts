@@ -10,6 +10,8 @@ export interface S3WriteSettings {
 	encryption?: { algorithm: ServerSideEncryption; kmsKeyId?: string };
 	/** The backup, its checksum and its manifest; not the marks, which may be taken back. */
 	objectLock?: { mode: ObjectLockMode; until: Date };
+	/** 256 bits in base64, with which the service encrypts what is written and forgets (SSE-C); reading needs it again. In place of `encryption`. */
+	customerKey?: string;
 	/** As `objectLock`. */
 	legalHold?: boolean;
 	/** All that stays. */

@@ -18,14 +18,14 @@ export type WriteParams = Pick<
 
 /** @param role `temporary` for claims and records, which must go again. */
 export function writeParams(
-	{ storageClass, encryption, objectLock, legalHold, tags }: S3WriteSettings,
+	{ storageClass, encryption, customerKey, objectLock, legalHold, tags }: S3WriteSettings,
 	role: NonNullable<PutOptions['role']> | 'temporary' = 'content',
 ): WriteParams {
 	const stays = isKept(role);
 	return {
 		...(role === 'content' && storageClass && { StorageClass: storageClass }),
-		...(encryption && { ServerSideEncryption: encryption.algorithm }),
-		...(encryption?.kmsKeyId && { SSEKMSKeyId: encryption.kmsKeyId }),
+		...(encryption && customerKey === undefined && { ServerSideEncryption: encryption.algorithm }),
+		...(encryption?.kmsKeyId && customerKey === undefined && { SSEKMSKeyId: encryption.kmsKeyId }),
 		...(stays &&
 			objectLock && { ObjectLockMode: objectLock.mode, ObjectLockRetainUntilDate: objectLock.until }),
 		...(stays && legalHold && { ObjectLockLegalHoldStatus: 'ON' as const }),

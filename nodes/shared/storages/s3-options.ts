@@ -1,4 +1,4 @@
-import type { INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { LifeboatError } from '../../../lib/errors';
 import type { S3Settings } from '../../../lib/storage/s3/s3-storage';
@@ -66,13 +66,19 @@ export function s3OptionsProperty(name: string): INodeProperties {
 				options: [
 					{ name: 'AES256', value: 'AES256', description: "With the service's own keys" },
 					{
+						name: 'Customer Key (SSE-C)',
+						value: 'customer',
+						description: 'With the key in the credential S3 Customer Key, which every reading needs again',
+					},
+					{
 						name: 'KMS',
 						value: 'aws:kms',
 						description: 'With a key of AWS KMS, or what the service has for it',
 					},
 				],
 				default: 'AES256',
-				description: 'How the service encrypts what is written. For a key of your own use the node Encrypt.',
+				description:
+					'How the service encrypts what is written. The node Encrypt does it before anything leaves this server.',
 			},
 			{
 				displayName: 'Storage Class',
@@ -132,13 +138,16 @@ interface Options {
 	objectLockMode?: 'COMPLIANCE' | 'GOVERNANCE';
 	objectLockUntil?: string;
 	requesterPays?: boolean;
-	encryption?: 'AES256' | 'aws:kms';
+	encryption?: 'AES256' | 'aws:kms' | 'customer';
 	storageClass?: NonNullable<S3Settings['storageClass']>;
 	tags?: string;
 }
 
 /** What the options say. @throws LifeboatError `INVALID_OPTION`. */
-export function s3Options({ value }: StorageFields, name: string): Partial<S3Settings> {
+export async function s3Options(
+	{ context, itemIndex, value }: StorageFields,
+	name: string,
+): Promise<Partial<S3Settings>> {
 	const options = value(name, {}) as Options;
 	const { encryption, kmsKeyId, storageClass, requesterPays, legalHold, caCertificate } = options;
 	if (kmsKeyId?.trim() && encryption !== 'aws:kms') {
@@ -154,14 +163,33 @@ export function s3Options({ value }: StorageFields, name: string): Partial<S3Set
 	return {
 		...(caCertificate?.trim() && { ca: caCertificate }),
 		...(storageClass && { storageClass }),
-		...(encryption && {
-			encryption: { algorithm: encryption, ...(kmsKeyId?.trim() && { kmsKeyId: kmsKeyId.trim() }) },
-		}),
+		...(encryption === 'customer' && { customerKey: await customerKey(context, itemIndex) }),
+		...(encryption &&
+			encryption !== 'customer' && {
+				encryption: { algorithm: encryption, ...(kmsKeyId?.trim() && { kmsKeyId: kmsKeyId.trim() }) },
+			}),
 		...(objectLock && { objectLock }),
 		...(legalHold && { legalHold }),
 		...(requesterPays && { requesterPays }),
 		...(options.tags?.trim() && { tags: tagsOf(options.tags) }),
 	};
+}
+
+/** The credential that `customer` encryption takes. */
+export const customerKeyCredential = {
+	name: 'lifeboatS3CustomerKeyApi',
+	displayName: 'S3 Customer Key (SSE-C)',
+};
+
+async function customerKey(context: IExecuteFunctions, itemIndex: number): Promise<string> {
+	const { name, displayName } = customerKeyCredential;
+	if (!context.getNode().credentials?.[name]) {
+		throw new LifeboatError('KEY_MISSING', `No credential ${displayName} is chosen`, {
+			hint: 'Choose it in the node, or another Server-Side Encryption in the S3 options',
+		});
+	}
+	const data = await context.getCredentials(name, itemIndex);
+	return typeof data.customerKey === 'string' ? data.customerKey : '';
 }
 
 function lockOf({ objectLockMode: mode, objectLockUntil }: Options): S3Settings['objectLock'] {

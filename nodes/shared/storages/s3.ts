@@ -22,6 +22,7 @@ export const aws: StorageKind = {
 	name: 'Amazon S3',
 	description: 'A bucket at AWS',
 	credential: 'aws',
+	takesCustomerKey: true,
 	properties: [bucket, s3OptionsProperty('awsOptions')],
 	async open(fields) {
 		const { context, itemIndex, required } = fields;
@@ -29,7 +30,7 @@ export const aws: StorageKind = {
 		return s3Storage({
 			bucket: required('bucket', 'Bucket'),
 			...settings,
-			...s3Options(fields, 'awsOptions'),
+			...(await s3Options(fields, 'awsOptions')),
 		});
 	},
 };
@@ -73,13 +74,14 @@ export const s3: StorageKind = {
 	name: 'S3-Compatible Storage',
 	description: 'A bucket anywhere else, such as MinIO, Ceph, Backblaze B2, Wasabi, Cloudflare R2 or Hetzner',
 	credential: 's3',
+	takesCustomerKey: true,
 	properties: [provider, accountId, bucket, s3OptionsProperty('s3Options')],
 	async open(fields) {
 		const { context, itemIndex, required, value, text: field } = fields;
 		return s3Storage({
 			...{ bucket: required('bucket', 'Bucket'), provider: value('s3Provider', 'other') as S3ProviderName },
 			...compatible(await context.getCredentials('s3', itemIndex)),
-			...{ accountId: field('s3AccountId'), ...s3Options(fields, 's3Options') },
+			...{ accountId: field('s3AccountId'), ...(await s3Options(fields, 's3Options')) },
 		});
 	},
 };

@@ -24,6 +24,8 @@ export interface StorageKind {
 	description: string;
 	/** The type of credential it takes, if any. */
 	credential?: string;
+	/** Whether it also takes a key that is sent with each request, where an option asks for it. */
+	takesCustomerKey?: boolean;
 	/** Its own fields. They are shown for this storage only; no need to say so. */
 	properties: INodeProperties[];
 	/** The caller closes what it returns. */
