@@ -4,6 +4,7 @@ import type { Manifest } from '../../lib/artifact/manifest';
 import { LifeboatError } from '../../lib/errors';
 import { listBackups, readBackup } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
+import { sameDigest } from '../../lib/streams/digest';
 import { alsoShownFor } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageCredentials, storageProperties } from '../shared/storage';
@@ -33,18 +34,20 @@ export async function keyOf(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	storage: Storage,
-	{ id, fileName }: Manifest,
+	{ id, fileName, stored: bytes }: Manifest,
 ): Promise<string> {
 	const signal = cancelSignal(context);
 	const { from, stored } = context.getInputData()[itemIndex]!.json as Record<string, IDataObject | undefined>;
+	// The same backup with another key or password has the same id: a proof of these bytes says nothing of those.
+	const isThis = (other: Manifest | undefined) => other?.id === id && sameDigest(other.stored, bytes);
 	for (const place of [stored, from]) {
 		if (typeof place?.key !== 'string' || place.storage !== storage.description) continue;
 		const backup = await readBackup(storage, place.key, signal);
-		if (backup.manifest?.id === id) return place.key;
+		if (isThis(backup.manifest)) return place.key;
 	}
 	const prefix = prefixOf(context, itemIndex);
 	for await (const { key, manifest } of listBackups(storage, { prefix, signal })) {
-		if (manifest?.id === id) return key;
+		if (isThis(manifest)) return key;
 	}
 	throw new LifeboatError(
 		'NOT_FOUND',

@@ -130,6 +130,10 @@ describe('Restore Test', () => {
 		const stored = restoreTest({ scratch: 'server', proof: 'storage', ...place('direct') });
 		(await run([dump, upload('direct'), stored])).assertSuccess();
 		assert.deepEqual(await proven('direct'), [true]);
+		// The same backup in other bytes: what lies there is not what would be tested.
+		const other = await run([download('direct'), { type: 'encrypt' }, stored]);
+		assert.match(other.error!.message, /shop-.* is not under "direct\/"/);
+		assert.deepEqual(await proven('direct'), [true]);
 	});
 
 	test('a check without SQL, and a server that is not there, are errors', async () => {
