@@ -5,9 +5,15 @@ import type { INode, INodeParameters } from 'n8n-workflow';
 
 import type { StoredCredential, WorkflowFile } from '../test/servers/n8n-client';
 
-/** The example workflows. */
-export type WorkflowName =
-	'nightly-backup' | 'restore-on-webhook' | 'back-up-and-prove' | 'watch-and-alert' | 'weekly-restore-test';
+/** The example workflows, by the names of their files. */
+export const exampleWorkflows = [
+	...(['nightly-backup', 'restore-on-webhook', 'back-up-and-prove', 'watch-and-alert'] as const),
+	...(['weekly-restore-test', 'before-update', 'configuration-hourly', 'monthly-audit'] as const),
+	...(['move-house', 'rebuild-server', 'refresh-staging', 'restore-one-table'] as const),
+	...(['three-copies', 'whole-server'] as const),
+];
+
+export type WorkflowName = (typeof exampleWorkflows)[number];
 
 export interface Adjustments {
 	/** In place of the folder and path settings of the example. */

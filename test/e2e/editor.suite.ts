@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { INode } from 'n8n-workflow';
 import type { Page } from 'playwright-core';
 
-import { readWorkflow } from '../../demo/workflow-files';
+import { exampleWorkflows, readWorkflow } from '../../demo/workflow-files';
 import { N8nClient } from '../servers/n8n-client';
 
 import { openBrowser, type Editor } from './browser';
@@ -81,13 +81,7 @@ export function editorTests(stage: () => Stage): void {
 			});
 		}
 
-		for (const file of [
-			'nightly-backup',
-			'restore-on-webhook',
-			'back-up-and-prove',
-			'watch-and-alert',
-			'weekly-restore-test',
-		] as const) {
+		for (const file of exampleWorkflows) {
 			test(`${file}.json is imported from the file, as it is published`, async () => {
 				const { nodes: expected } = await readWorkflow(file);
 				await page.goto(`${stage().n8n.url}/workflow/new`);
