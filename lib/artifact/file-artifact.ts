@@ -46,13 +46,14 @@ export function fileArtifact(manifest: Manifest, path: string): Artifact & { man
 export async function openFile(path: string, range: FileRange = {}): Promise<Readable> {
 	try {
 		const handle = await open(path, 'r');
-		if ((await handle.stat()).isDirectory()) {
+		const stats = await handle.stat();
+		if (stats.isDirectory()) {
 			await handle.close();
 			throw new LifeboatError('READ_FAILED', `${path} is a folder, not a file`, {
 				hint: 'Give the path of the backup itself',
 			});
 		}
-		return new FileReader(handle, range);
+		return new FileReader(handle, stats.isFile() ? { start: 0, ...range } : range);
 	} catch (error) {
 		if (error instanceof LifeboatError) throw error;
 		if (codeOf(error) === 'ENOENT') {

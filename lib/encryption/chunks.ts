@@ -6,7 +6,7 @@ import {
 	type KeyObject,
 } from 'node:crypto';
 
-import { BufferPool } from '../streams/recycling';
+import { BufferPool } from '../streams/buffer-pool';
 
 import { damaged } from './failures';
 import { freeMemory } from './memory';

@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
-import { consumes, lends, type GiveBack } from '../streams/recycling';
+import type { GiveBack } from '../streams/buffer-pool';
+import { offer, onOffer } from '../streams/neighbours';
 
 import {
 	openChunks,
@@ -40,7 +41,7 @@ export abstract class SlicedTransform extends Transform {
 
 	constructor() {
 		super();
-		consumes(this, (giveBack) => (this.giveBack = giveBack));
+		onOffer(this, ({ giveBack }) => (this.giveBack = giveBack));
 	}
 
 	protected release(parts: readonly Buffer[]): void {
@@ -77,7 +78,7 @@ export class SealStream extends SlicedTransform {
 	constructor(header: Buffer, cipher: PayloadCipher) {
 		super();
 		const pool = sealedPool();
-		lends(this, pool);
+		offer(this, { pool });
 		this.chunks = sealChunks(cipher, pool);
 		this.push(header);
 	}
@@ -101,7 +102,7 @@ export class OpenStream extends SlicedTransform {
 
 	constructor(private readonly header: HeaderReader) {
 		super();
-		lends(this, this.pool);
+		offer(this, { pool: this.pool });
 	}
 
 	override _transform(data: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {

@@ -1,6 +1,6 @@
 import { addAbortSignal, pipeline, type Duplex, type Readable } from 'node:stream';
 
-import { connect } from './recycling';
+import { connect } from './neighbours';
 
 /**
  * Lets a signal destroy a stream, also one that nobody reads yet: without a listener of its own the error of such a stream
@@ -17,7 +17,7 @@ export function abortable<Stream extends Readable>(stream: Stream, signal: Abort
  * every stage, and reaches whoever reads the result. Nothing flows before the result is read.
  *
  * Unlike `stream/promises` pipeline it has no promise that could go unawaited: the reader of the result, itself a
- * pipeline, is the one that learns of the failure. Stages that recycle memory do so with their neighbours.
+ * pipeline, is the one that learns of the failure. Stages get what the one before them offers.
  *
  * @param signal when it aborts, all stages are destroyed with an AbortError.
  */

@@ -3,7 +3,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 
 import { LifeboatError } from '../errors';
 
-import { passesOn } from './recycling';
+import { passesOn } from './neighbours';
 
 /** Size in bytes and SHA-256 in lower-case hexadecimal. */
 export interface Digest {

@@ -2,7 +2,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 
 import { LifeboatError } from '../errors';
 
-import { passesOn } from './recycling';
+import { passesOn } from './neighbours';
 
 /**
  * Passes bytes through and fails, instead of ending, unless there were exactly as many as announced (`INCOMPLETE`). So a

@@ -1,34 +1,40 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
-import { BufferPool, lends } from './recycling';
+import { BufferPool } from './buffer-pool';
+import { offer, type SecondReading } from './neighbours';
 
 /** Bytes read at a time. */
 const READ_SIZE = 128 * 1024;
 
-/** A part of a file: first and last byte, counted from 0; without them from where it is opened, to its end. */
+/** A part of a file: first and last byte, counted from 0; without them from where it stands, to its end. */
 export interface FileRange {
 	start?: number | undefined;
 	end?: number | undefined;
 }
 
-/** Reads an open file, and closes it. Whoever reads all of it in a chain gives its memory back, so that little is needed. */
+/**
+ * Reads an open file, and closes it. Whoever reads it in a chain gives its memory back, so that little is needed, and may read it a second time
+ * if its start is given: what isn't on a disk has no places to go back to.
+ */
 export class FileReader extends Readable {
 	private readonly pool = new BufferPool(READ_SIZE);
 
-	/** Null where the file is read on from: what isn't on a disk has no places. */
 	private position: number | null;
 
 	private left: number;
 
+	private isHeld = false;
+
 	constructor(
 		private readonly handle: FileHandle,
-		{ start, end = Infinity }: FileRange = {},
+		private readonly range: FileRange = {},
 	) {
 		super({ highWaterMark: 2 * READ_SIZE });
+		const { start, end = Infinity } = range;
 		this.position = start ?? null;
 		this.left = end - (start ?? 0) + 1;
-		lends(this, this.pool);
+		offer(this, { pool: this.pool, ...(start !== undefined && { readAgain: () => this.readAgain() }) });
 	}
 
 	override _read(): void {
@@ -51,11 +57,50 @@ export class FileReader extends Readable {
 		return this.pool.lend(buffer, bytesRead);
 	}
 
+	private readAgain(): SecondReading {
+		this.isHeld = true;
+		return {
+			read: () => readAhead(this.handle, this.range),
+			release: async () => {
+				this.isHeld = false;
+				if (this.destroyed) await this.handle.close();
+			},
+		};
+	}
+
 	override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
 		// Waits for a read that is under way.
-		this.handle.close().then(
+		(this.isHeld ? Promise.resolve() : this.handle.close()).then(
 			() => callback(error),
 			(failure: Error) => callback(error ?? failure),
 		);
+	}
+}
+
+/**
+ * Reads a part of an open file, which stays open. The next block is read while one is used: it is good until the next one is asked for.
+ *
+ * @param size of a block, in bytes.
+ */
+export async function* readAhead(
+	handle: FileHandle,
+	{ start = 0, end = Infinity }: FileRange = {},
+	size = READ_SIZE,
+): AsyncGenerator<Buffer, void, undefined> {
+	let [block, other] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+	let position = start;
+	const read = async (into: Buffer) => {
+		const most = Math.min(size, end - position + 1);
+		return most > 0 ? (await handle.read(into, 0, most, position)).bytesRead : 0;
+	};
+	for (let reading = read(block); ;) {
+		const bytes = await reading;
+		if (bytes === 0) return;
+		position += bytes;
+		reading = read(other);
+		// It is awaited above, unless reading is given up.
+		reading.catch(() => {});
+		yield block.subarray(0, bytes);
+		[block, other] = [other, block];
 	}
 }

@@ -1,7 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { Writable, type Readable } from 'node:stream';
 
-import { returnsTo, type GiveBack } from './recycling';
+import type { GiveBack } from './buffer-pool';
+import { acceptOffer } from './neighbours';
 
 /** Bytes that may wait to be written, several pieces then at once, while the next ones are made. */
 const WRITE_AHEAD = 1024 * 1024;
@@ -26,7 +27,7 @@ export class FileWriter extends Writable {
 		private readonly options: FileWriterOptions,
 	) {
 		super({ highWaterMark: WRITE_AHEAD });
-		this.giveBack = options.from && returnsTo(options.from);
+		this.giveBack = options.from && acceptOffer(options.from)?.giveBack;
 	}
 
 	override _construct(callback: (error?: Error | null) => void): void {
@@ -34,14 +35,14 @@ export class FileWriter extends Writable {
 	}
 
 	override _write(piece: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-		settle(this.writeAll([piece]), callback);
+		settle(this.writePieces([piece]), callback);
 	}
 
 	override _writev(
 		pieces: Array<{ chunk: Buffer; encoding: BufferEncoding }>,
 		callback: (error?: Error | null) => void,
 	): void {
-		settle(this.writeAll(pieces.map(({ chunk }) => chunk)), callback);
+		settle(this.writePieces(pieces.map(({ chunk }) => chunk)), callback);
 	}
 
 	override _final(callback: (error?: Error | null) => void): void {
@@ -57,13 +58,17 @@ export class FileWriter extends Writable {
 		this.handle = await open(this.path, 'wx', this.options.mode);
 	}
 
-	private async writeAll(pieces: readonly Buffer[]): Promise<void> {
-		let left = pieces;
-		while (left.length > 0) {
-			const { bytesWritten } = await this.handle!.writev(left);
-			left = behind(left, bytesWritten);
-		}
+	private async writePieces(pieces: readonly Buffer[]): Promise<void> {
+		await writeAll(this.handle!, pieces);
 		if (this.giveBack) for (const piece of pieces) this.giveBack(piece);
+	}
+}
+
+/** Writes all of the pieces where the file stands. Throws what the system says. */
+export async function writeAll(handle: FileHandle, pieces: readonly Buffer[]): Promise<void> {
+	for (let left = pieces; left.length > 0;) {
+		const { bytesWritten } = await handle.writev(left);
+		left = behind(left, bytesWritten);
 	}
 }
 

@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
-import { passesOn } from './recycling';
+import { passesOn } from './neighbours';
 
 /** How far a transfer has come. */
 export interface Progress {

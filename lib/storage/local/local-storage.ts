@@ -79,7 +79,7 @@ class LocalStorage implements Storage {
 			const stats = await handle.stat();
 			if (!stats.isFile()) throw notFound(this, key);
 			const { start, end, length } = checkedRange(stats.size, range, `${key} in ${this.description}`);
-			const stream = new FileReader(handle, length > 0 ? { start, end } : {});
+			const stream = new FileReader(handle, { start, end });
 			return chain(stream, [new ExactLength(length, `${key} in ${this.description}`)], signal);
 		} catch (error) {
 			await handle.close();

@@ -13,12 +13,13 @@ import fc from 'fast-check';
 import { openFile } from '../../../lib/artifact/file-artifact';
 import { createAgeIdentity, decryptor, encryptionEncoding } from '../../../lib/encryption/encryption';
 import { writeFileAtomically } from '../../../lib/streams/atomic-file';
+import { BufferPool } from '../../../lib/streams/buffer-pool';
 import { chain } from '../../../lib/streams/chain';
 import { DigestStream } from '../../../lib/streams/digest';
 import { FileReader } from '../../../lib/streams/file-reader';
 import { FileWriter } from '../../../lib/streams/file-writer';
 import { readToEnd } from '../../../lib/streams/read-to-end';
-import { BufferPool, lends, passesOn, returnsTo } from '../../../lib/streams/recycling';
+import { acceptOffer, offer, passesOn } from '../../../lib/streams/neighbours';
 import { pieces, sampleBytes } from '../encryption/helpers';
 
 const SIZE = 6_000_000;
@@ -50,13 +51,13 @@ function watch(seen: Set<ArrayBufferLike>): Transform {
 describe('a pool of buffers', () => {
 	const lender = (pool: BufferPool) => {
 		const stream = new Readable({ read() {} });
-		lends(stream, pool);
+		offer(stream, { pool });
 		return stream;
 	};
 
 	test('hands out again only what came back whole, and once', () => {
 		const pool = new BufferPool(100);
-		const giveBack = returnsTo(lender(pool))!;
+		const { giveBack } = acceptOffer(lender(pool))!;
 		const first = pool.take(10);
 		const piece = pool.lend(first, 60);
 		assert.deepEqual([first.length, piece.length], [100, 60]);
@@ -72,14 +73,14 @@ describe('a pool of buffers', () => {
 	test('takes no more memory than is needed while nobody gives anything back', () => {
 		const pool = new BufferPool(100);
 		assert.equal(pool.take(10).length, 10);
-		returnsTo(lender(pool));
+		acceptOffer(lender(pool));
 		assert.equal(pool.take(10).length, 100);
 	});
 
 	test('has one reader that gives back', () => {
 		const stream = lender(new BufferPool(100));
-		assert.ok(returnsTo(stream));
-		assert.equal(returnsTo(stream), undefined);
+		assert.ok(acceptOffer(stream));
+		assert.equal(acceptOffer(stream), undefined);
 	});
 });
 
