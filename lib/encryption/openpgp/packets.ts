@@ -1,3 +1,4 @@
+import { BufferPool } from '../../streams/buffer-pool';
 import { damaged } from '../failures';
 
 /** Packet types of RFC 9580, section 5. */
@@ -16,7 +17,13 @@ export const Tag = {
 } as const;
 
 /** Bytes in a part of a packet whose length isn't known beforehand. */
-const PART_SIZE = 64 * 1024;
+export const PART_SIZE = 64 * 1024;
+
+/** As much as comes of a part's worth of data at once: what is held back may make it two parts. */
+const POOLED_SIZE = 2 * (PART_SIZE + 1) + 1;
+
+/** For what a writer puts out that gets a part's worth of data at once. */
+export const partsPool = () => new BufferPool(POOLED_SIZE);
 
 const PART_HEADER = 0xe0 | Math.log2(PART_SIZE);
 
@@ -28,14 +35,20 @@ export class PacketWriter {
 
 	private header: Buffer;
 
-	constructor(tag: number) {
+	/** @param pool for what `update` returns. */
+	constructor(
+		tag: number,
+		private readonly pool?: BufferPool,
+	) {
 		this.header = Buffer.from([0xc0 | tag]);
 	}
 
 	/** @returns what can be written of the packet so far. */
 	update(data: Buffer): Buffer {
 		const count = Math.floor((this.fill + data.length) / PART_SIZE);
-		const target = Buffer.allocUnsafeSlow(count * (PART_SIZE + 1) + (count > 0 ? this.header.length : 0));
+		const size = count * (PART_SIZE + 1) + (count > 0 ? this.header.length : 0);
+		const isPooled = this.pool !== undefined && count > 0 && size <= POOLED_SIZE;
+		const target = isPooled ? this.pool.take(size) : Buffer.allocUnsafeSlow(size);
 		let at = count > 0 ? this.header.copy(target) : 0;
 		if (count > 0) this.header = Buffer.alloc(0);
 		let offset = 0;
@@ -48,7 +61,7 @@ export class PacketWriter {
 			this.fill = 0;
 		}
 		this.fill += data.copy(this.held, this.fill, offset);
-		return target;
+		return isPooled ? this.pool.lend(target, size) : target;
 	}
 
 	final(): Buffer {
@@ -69,7 +82,10 @@ export function packet(tag: number, body: Uint8Array): Buffer {
 /** A packet being read. */
 export interface Packet {
 	tag: number;
-	/** Must be read to its end before the next packet. Fails when the packet is cut. */
+	/**
+	 * Must be read to its end before the next packet. Fails when the packet is cut. A piece of it is good until the next one is asked for, if
+	 * those of the reader's source are.
+	 */
 	body: AsyncGenerator<Buffer, void, undefined>;
 }
 
@@ -150,7 +166,7 @@ export async function wholeBody({ body }: Packet, limit: number): Promise<Buffer
 	for await (const part of body) {
 		size += part.length;
 		if (size > limit) throw damaged('has an OpenPGP packet larger than any that is accepted');
-		parts.push(part);
+		parts.push(Buffer.from(part));
 	}
 	return Buffer.concat(parts);
 }

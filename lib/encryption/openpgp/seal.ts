@@ -1,17 +1,20 @@
 import { createCipheriv, createHash, randomBytes, type Hash } from 'node:crypto';
 import type { TransformCallback } from 'node:stream';
 
+import { offer } from '../../streams/neighbours';
 import { SlicedTransform } from '../container';
 import { freeMemory } from '../memory';
 
-import { PacketWriter, Tag } from './packets';
+import { PacketWriter, PART_SIZE, partsPool, Tag } from './packets';
 
 /**
  * Writes an encrypted message: the packets with the session key, then the data with its modification detection code (RFC
  * 9580, section 5.13.1, which every gpg reads).
  */
 export class MessageWriter extends SlicedTransform {
-	private readonly outer = new PacketWriter(Tag.encrypted);
+	private readonly pool = partsPool();
+
+	private readonly outer = new PacketWriter(Tag.encrypted, this.pool);
 
 	private readonly literal: PacketWriter | undefined;
 
@@ -25,6 +28,7 @@ export class MessageWriter extends SlicedTransform {
 	 */
 	constructor(sessionKeyPackets: Buffer, sessionKey: Buffer, content: 'bytes' | 'packets') {
 		super();
+		offer(this, { pool: this.pool });
 		this.cipher = createCipheriv('aes-256-cfb', sessionKey, Buffer.alloc(16));
 		const random = randomBytes(16);
 		this.release([sessionKeyPackets, this.outer.update(Buffer.from([1]))]);
@@ -39,13 +43,13 @@ export class MessageWriter extends SlicedTransform {
 	override _transform(data: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
 		const { literal } = this;
 		const work = (slice: Buffer) => {
-			if (!literal) {
-				this.seal(slice);
-				return;
+			// Small enough for memory that was used a moment ago.
+			for (let offset = 0; offset < slice.length; offset += PART_SIZE) {
+				const part = slice.subarray(offset, offset + PART_SIZE);
+				const packet = literal ? literal.update(part) : part;
+				this.seal(packet);
+				if (literal) freeMemory(packet);
 			}
-			const packet = literal.update(slice);
-			this.seal(packet);
-			freeMemory(packet);
 		};
 		this.inSlices(data, work, callback);
 	}
