@@ -27,7 +27,11 @@ export interface SignaturePolicy {
 	mustBeSigned: boolean;
 }
 
-/** The content in the packets of a decrypted message. Nothing may follow it but signatures. */
+/**
+ * The content in the packets of a decrypted message. Nothing may follow it but signatures.
+ *
+ * @param packets each piece is good until the next one is asked for; so are those returned.
+ */
 export async function* contentOf(
 	packets: AsyncIterable<Uint8Array>,
 	policy: SignaturePolicy,
@@ -97,10 +101,11 @@ async function* inflated({ body }: Packet): AsyncGenerator<Buffer, void, undefin
 	const first = await body.next();
 	const [algorithm] = first.value ?? [];
 	async function* compressed(): AsyncGenerator<Buffer, void, undefined> {
-		if (first.value) yield first.value.subarray(1);
+		// Copies: what decompresses reads ahead.
+		if (first.value) yield Buffer.from(first.value.subarray(1));
 		for await (const data of body) {
 			bytesIn += data.length;
-			yield data;
+			yield Buffer.from(data);
 		}
 	}
 	if (algorithm === 0) {

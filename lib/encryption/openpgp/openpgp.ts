@@ -11,8 +11,9 @@ import { passphrasesOf } from '../passphrases';
 import { keyMissing } from './failures';
 import { fingerprintOf, openPgp, parsePrivateKeys, parsePublicKeys, publicPartsOf } from './keys';
 import { messageReader } from './open';
+import { S2K_COUNT } from './passphrase-key';
 import { MessageWriter } from './seal';
-import { S2K_COUNT, wrapSessionKey } from './session-key';
+import { wrapSessionKey } from './session-key';
 
 /**
  * OpenPGP messages (RFC 9580), opened by every `gpg --decrypt`: AES-256 with a modification detection code, not compressed.

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { TEMPORARY_PREFIX, writeError } from '../../streams/atomic-file';
-import { openChunks, payloadCipher, sealChunks } from '../chunks';
-import { freeMemory } from '../memory';
+import { readAhead } from '../../streams/file-reader';
+import { writeAll } from '../../streams/file-writer';
+import { openChunks, openedPool, payloadCipher, sealChunks, sealedPool } from '../chunks';
 
 /** Bytes kept in memory; only what is larger goes to disk. */
 const MEMORY_LIMIT = 8 * 1024 * 1024;
 
-const BLOCK_SIZE = 1024 * 1024;
+/** Bytes that go to disk, or come from there, at once. */
+const BLOCK_SIZE = 512 * 1024;
 
 /**
  * Keeps bytes that must not be released yet. On disk they are encrypted with a key that only this object has, in a file that has
@@ -19,7 +21,11 @@ const BLOCK_SIZE = 1024 * 1024;
 export class PrivateSpool {
 	private readonly cipher = payloadCipher('aes-256-gcm', new Uint8Array(randomBytes(32)).buffer);
 
-	private readonly sealer = sealChunks(this.cipher);
+	private readonly pool = sealedPool();
+
+	private readonly giveBack = this.pool.acceptReturns();
+
+	private readonly sealer = sealChunks(this.cipher, this.pool);
 
 	private memory: Buffer[] = [];
 
@@ -27,47 +33,46 @@ export class PrivateSpool {
 
 	private file: FileHandle | undefined;
 
-	/** Gathers small pieces, so that they go to disk as one. */
-	private block: Buffer = Buffer.alloc(0);
+	/** Sealed, and soon to be written. */
+	private waiting: Buffer[] = [];
 
-	private fill = 0;
+	private waitingSize = 0;
 
-	/** Goes on while the next block is filled. Its error shows when it is waited for. */
+	/** Goes on while more is sealed. Its error shows when it is waited for. */
 	private writing: Promise<void> = Promise.resolve();
 
 	private isClosed = false;
 
-	/** @throws LifeboatError `DISK_FULL` or `WRITE_FAILED`. */
+	/** @param data may be used again afterwards. @throws LifeboatError `DISK_FULL` or `WRITE_FAILED`. */
 	async write(data: Buffer): Promise<void> {
 		this.size += data.length;
-		if (!this.file) {
-			// Its memory may be the caller's to use again.
-			this.memory.push(Buffer.from(data));
-			if (this.size <= MEMORY_LIMIT) return;
-			this.file = await this.create();
-			this.block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
-			for (const part of this.memory.splice(0)) await this.gather(part);
+		if (this.file) {
+			await this.append(this.sealer.update(data));
 			return;
 		}
-		await this.gather(data);
+		this.memory.push(Buffer.from(data));
+		if (this.size <= MEMORY_LIMIT) return;
+		this.file = await this.create();
+		for (const part of this.memory.splice(0)) await this.append(this.sealer.update(part));
 	}
 
-	/** All that was written, in order. Nothing may be written any more. */
+	/** All that was written, in order. Nothing may be written any more. A piece is good until the next one is asked for. */
 	async *read(): AsyncGenerator<Buffer, void, undefined> {
 		if (!this.file) {
 			yield* this.memory;
 			return;
 		}
-		await this.append(this.sealer.update(this.block.subarray(0, this.fill)));
 		await this.append([this.sealer.final()]);
+		await this.flush();
 		await this.writing;
-		const opener = openChunks(this.cipher);
-		for (let position = 0; ;) {
-			// What is read is copied when it is opened, so the block can be used again.
-			const { bytesRead } = await this.file.read(this.block, 0, BLOCK_SIZE, position);
-			if (bytesRead === 0) break;
-			position += bytesRead;
-			yield* opener.update(this.block.subarray(0, bytesRead));
+		const pool = openedPool();
+		const giveBack = pool.acceptReturns();
+		const opener = openChunks(this.cipher, pool);
+		for await (const block of readAhead(this.file, {}, BLOCK_SIZE)) {
+			for (const piece of opener.update(block)) {
+				yield piece;
+				giveBack(piece);
+			}
 		}
 		yield opener.final();
 	}
@@ -94,33 +99,31 @@ export class PrivateSpool {
 		}
 	}
 
-	private async gather(data: Buffer): Promise<void> {
-		for (let offset = 0; offset < data.length;) {
-			const copied = data.copy(this.block, this.fill, offset);
-			offset += copied;
-			this.fill += copied;
-			if (this.fill < BLOCK_SIZE) continue;
-			this.fill = 0;
-			await this.append(this.sealer.update(this.block));
+	private async append(parts: readonly Buffer[]): Promise<void> {
+		for (const part of parts) {
+			this.waiting.push(part);
+			this.waitingSize += part.length;
 		}
+		if (this.waitingSize >= BLOCK_SIZE) await this.flush();
 	}
 
-	/** Waits for what is being written, not for these. */
-	private async append(parts: readonly Buffer[]): Promise<void> {
+	/** Waits for what is being written, not for what is waiting now. */
+	private async flush(): Promise<void> {
 		await this.writing;
-		this.writing = this.writeOut(parts);
+		this.writing = this.writeOut(this.waiting);
 		// Whoever waits for it gets the error; if nobody does, since reading was given up, there is nobody to tell.
 		this.writing.catch(() => {});
+		this.waiting = [];
+		this.waitingSize = 0;
 	}
 
 	private async writeOut(parts: readonly Buffer[]): Promise<void> {
+		if (!this.file) throw new Error('the spool was closed');
 		try {
-			for (const part of parts) {
-				await this.file?.appendFile(part);
-				freeMemory(part);
-			}
+			await writeAll(this.file, parts);
 		} catch (error) {
 			throw writeError(error, `a temporary file in ${tmpdir()}`);
 		}
+		for (const part of parts) this.giveBack(part);
 	}
 }
