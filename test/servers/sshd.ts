@@ -38,6 +38,8 @@ export interface SshServerOptions {
 	sftpOptions?: string;
 	/** Let users log in, but not by SFTP. */
 	withoutSftp?: boolean;
+	/** Further settings of sshd_config. */
+	config?: Record<string, string>;
 	/** Size of a file system of its own for the folder, which nobody else sees (root only). */
 	diskBytes?: number;
 }
@@ -67,6 +69,7 @@ export async function startSshd(options: SshServerOptions = {}): Promise<SshServ
 		...(!options.withoutSftp && {
 			Subsystem: `sftp internal-sftp -d ${path('files')} ${options.sftpOptions ?? ''}`,
 		}),
+		...options.config,
 	};
 	await writeFile(
 		path('config'),

@@ -185,7 +185,6 @@ export class SftpSession {
 			}
 			if (this.waiting.size === 0) this.answered();
 			this.waiting.add(reject);
-			this.connection.gather();
 			start((error, result) => {
 				if (!this.waiting.delete(reject)) return;
 				this.answered();
