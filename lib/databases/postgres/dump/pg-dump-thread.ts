@@ -41,7 +41,9 @@ export function startPgDump(
 			},
 		},
 		answer(bytes) {
-			port1.postMessage(bytes);
+			// Memory of its own, which needs no further copy: a small Buffer shares its with others.
+			const own = new Uint8Array(bytes);
+			port1.postMessage(own, [own.buffer]);
 			Atomics.store(answered, 0, 1);
 			Atomics.notify(answered, 0);
 		},

@@ -38,12 +38,19 @@ let output: Buffer[] = [];
 let outputLength = 0;
 const log: Buffer[] = [];
 
-function post(text: PgDumpMessage): void {
-	main.postMessage(text);
+/** Hands bytes over in memory of their own: a small Buffer shares its with others, and all of it would be copied, and kept, with it. */
+function post(type: 'output' | 'request', pieces: Buffer[], length: number): void {
+	const bytes = new Uint8Array(length);
+	let at = 0;
+	for (const piece of pieces) {
+		bytes.set(piece, at);
+		at += piece.length;
+	}
+	main.postMessage({ type, bytes } satisfies PgDumpMessage, [bytes.buffer]);
 }
 
 function flush(): void {
-	if (outputLength > 0) post({ type: 'output', bytes: Buffer.concat(output, outputLength) });
+	if (outputLength > 0) post('output', output, outputLength);
 	output = [];
 	outputLength = 0;
 }
@@ -118,6 +125,7 @@ function handshake(): Buffer {
 }
 
 let request: Buffer[] = [];
+let requestLength = 0;
 let scanner = new MessageScanner();
 const answeredByReady = new Set('QSF'.split('').map((type) => type.charCodeAt(0)));
 
@@ -129,13 +137,14 @@ function exchange(piece: Buffer): Uint8Array | undefined {
 	}
 	scanner.push(piece);
 	request.push(piece);
+	requestLength += piece.length;
 	if (!scanner.isBetweenMessages || !answeredByReady.has(scanner.lastType)) return undefined;
-	const bytes = Buffer.concat(request);
-	request = [];
-	scanner = new MessageScanner();
 	flush();
 	Atomics.store(answered, 0, 0);
-	post({ type: 'request', bytes });
+	post('request', request, requestLength);
+	request = [];
+	requestLength = 0;
+	scanner = new MessageScanner();
 	Atomics.wait(answered, 0, 0);
 	return receiveMessageOnPort(answers)?.message as Uint8Array;
 }
@@ -160,7 +169,8 @@ async function run(): Promise<void> {
 		log.push(Buffer.from(`\n${error instanceof Error ? error.message : String(error)}`));
 	}
 	flush();
-	post({ type: 'exit', succeeded, log: Buffer.concat(log).toString() });
+	const exit: PgDumpMessage = { type: 'exit', succeeded, log: Buffer.concat(log).toString() };
+	main.postMessage(exit);
 	answers.close();
 }
 
