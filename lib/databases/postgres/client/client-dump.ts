@@ -7,7 +7,7 @@ import { LifeboatError, messageOf } from '../../../errors';
 import type { EngineContext } from '../../engine';
 import type { PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
-import { incomplete } from '../dump/dump-session';
+import { incomplete } from '../dump/incomplete';
 import { defaultLockTimeoutMs, selectionArguments, type PostgresDumpOptions } from '../dump/options';
 
 import { clientEnvironment } from './environment';

@@ -4,7 +4,7 @@ import { sequenceValue } from '../dump/sequence-values';
 import { countNewlines } from '../restore/sql/newlines';
 import { SqlLexer } from '../restore/sql/lexer';
 import { nameAt, tokensOf } from '../restore/sql/statement';
-import { incomplete } from '../dump/dump-session';
+import { incomplete } from '../dump/incomplete';
 
 /** What a dump holds, found in its own bytes. */
 export interface Findings {

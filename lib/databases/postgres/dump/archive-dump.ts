@@ -1,23 +1,19 @@
 import { Readable } from 'node:stream';
 
-import type { Client } from 'pg';
-
 import type { Production } from '../../../artifact/produce';
 import type { EngineContext } from '../../engine';
 import { copyStatement } from '../archive/skeleton';
 import { readArchive } from '../archive/reader';
 import type { ArchiveToc, ByteSource, EntryData, TocEntry } from '../archive/types';
 import { writeArchive } from '../archive/writer';
-import { postgresError } from '../errors';
 
-import { incomplete, type DumpedTable } from './dump-session';
+import type { DumpedTable } from './dump-session';
+import { incomplete } from './incomplete';
+import { readLargeObject } from './large-objects';
 import { usualZstdLevel } from './options';
-import { sequenceValue } from './sequence-values';
-import { openRowReaders, type RowReaders } from './row-readers';
+import { openRows } from './row-readers';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
-
-/** Bytes of a large object that are read at once. */
-const largeObjectPiece = 512 * 1024;
+import { sequenceValue } from './sequence-values';
 
 /**
  * Starts a dump as pg_dump's custom archive. In memory there is its table of contents (the schema), never the data.
@@ -31,40 +27,26 @@ export async function startArchiveDump(settings: DumpSettings, context: EngineCo
 	const level = archiveLevel ?? (compression === 'zstd' ? usualZstdLevel : undefined);
 	return runDump(
 		settings,
-		'later',
+		'archive',
 		async function* (dump) {
 			const { toc, tables, contents, objects } = await readSkeleton(dump, settings.connection.database);
-			const { parallelConnections = 1 } = settings.options;
-			const readers =
-				parallelConnections > 1
-					? await openRowReaders(dump.client, settings.connection, parallelConnections, dump.signal)
-					: undefined;
+			const rows = await openRows(dump);
 			const data = async (entry: TocEntry): Promise<EntryData> => {
 				const table = tables.get(entry.dumpId);
-				if (table) return { kind: 'rows', rows: rowsOf(dump, table, readers) };
+				if (table) return { kind: 'rows', rows: rows.of(table) };
 				const content = contents.get(entry.dumpId);
 				if (content) return { kind: 'content', content: Readable.from(content) };
 				return { kind: 'large-objects', objects: largeObjects(dump, objects.get(entry.dumpId) ?? []) };
 			};
-			const writing = { compression, level, signal: dump.signal, readAhead: parallelConnections - 1 };
+			const writing = { compression, level, signal: dump.signal, readAhead: rows.atATime - 1 };
 			try {
 				yield* writeArchive(toc, data, writing) as AsyncIterable<Buffer>;
 			} finally {
-				await readers?.end();
+				rows.end();
 			}
 		},
 		context,
 	);
-}
-
-async function* rowsOf(
-	{ session }: RunningDump,
-	table: DumpedTable,
-	readers: RowReaders | undefined,
-): AsyncGenerator<Buffer> {
-	const reader = readers?.take();
-	yield* session.rowsOf(table, reader);
-	if (reader) readers!.release(reader);
 }
 
 interface Skeleton {
@@ -111,7 +93,7 @@ async function readSkeleton(dump: RunningDump, database: string): Promise<Skelet
 	}
 	if (next !== dump.session.dumpedTables.length) throw incomplete('pg_dump wrote fewer tables than it read');
 	for (const entry of toc.entries) delete entry.dataOffset;
-	dump.session.sequences = toc.entries
+	dump.sequences = toc.entries
 		.filter(({ desc }) => desc === 'SEQUENCE SET')
 		.map(({ tag, defn }) => {
 			const value = sequenceValue(Buffer.from(defn ?? '', toc.textEncoding).toString('latin1'));
@@ -125,20 +107,5 @@ async function* largeObjects(
 	dump: RunningDump,
 	oids: number[],
 ): AsyncGenerator<{ oid: number; content: ByteSource }> {
-	for (const oid of oids) yield { oid, content: largeObject(dump.client, oid) };
-}
-
-async function* largeObject(client: Client, oid: number): AsyncGenerator<Buffer> {
-	for (let at = 0; ; at += largeObjectPiece) {
-		const { rows } = await client
-			.query<{ piece: string }>(
-				`SELECT pg_catalog.encode(pg_catalog.lo_get(${oid}, ${at}, ${largeObjectPiece}), 'base64') AS piece`,
-			)
-			.catch((error: unknown) => {
-				throw postgresError(error, `reading large object ${oid}`);
-			});
-		const piece = Buffer.from(rows[0]!.piece, 'base64');
-		if (piece.length > 0) yield piece;
-		if (piece.length < largeObjectPiece) return;
-	}
+	for (const oid of oids) yield { oid, content: readLargeObject(dump.client, oid) };
 }

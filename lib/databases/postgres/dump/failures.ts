@@ -6,7 +6,7 @@ import { postgresError } from '../errors';
 
 import { lockedTables } from './cursor';
 import type { FailedRequest } from './dump-session';
-import { incomplete } from './dump-session';
+import { incomplete } from './incomplete';
 
 /** Finds out, while a request waits for a lock, which table it is and who holds it: afterwards nobody knows. */
 export class LockWatch {
@@ -29,14 +29,14 @@ export class LockWatch {
 		this.backend = rows[0]?.pid;
 	}
 
-	/** Passes a generator through; looks for a lock shortly before the time-out would end the wait. */
-	async *watch<Result>(answer: AsyncGenerator<Buffer, Result>): AsyncGenerator<Buffer, Result> {
-		if (this.lockTimeoutMs === 0) return yield* answer;
+	/** Passes an answer through; looks for a lock shortly before the time-out would end the wait. */
+	async watch<Result>(answer: Promise<Result>): Promise<Result> {
+		if (this.lockTimeoutMs === 0) return answer;
 		const timer = setTimeout(() => {
 			this.looking = this.look().catch(() => undefined); // without it the error is only less precise
 		}, this.lockTimeoutMs * 0.7);
 		try {
-			return yield* answer;
+			return await answer;
 		} finally {
 			clearTimeout(timer);
 		}
@@ -82,6 +82,16 @@ export async function dumpError(
 			hint: error.hint,
 			cause: failed.error,
 		});
+	}
+	if (failed?.error.code === '53200' && failed.sql?.startsWith('LOCK TABLE')) {
+		return new LifeboatError(
+			'TOO_MANY_LOCKS',
+			`Database ${connection.database} has more tables than its server can lock at once: the dump was not made`,
+			{
+				hint: 'Raise max_locks_per_transaction on the server (it takes a restart), or dump the schemas one by one',
+				cause: failed.error,
+			},
+		);
 	}
 	if (failed?.error.code === '42501' && failed.sql?.startsWith('LOCK TABLE')) {
 		const tables = await withoutPrivilege(connection, lockedTables(failed.sql)).catch(() => []);

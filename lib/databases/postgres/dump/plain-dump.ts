@@ -1,28 +1,74 @@
 import type { Production } from '../../../artifact/produce';
 import type { EngineContext } from '../../engine';
+import { copyStatement } from '../archive/skeleton';
 
-import { incomplete } from './dump-session';
+import type { DumpedTable } from './dump-session';
+import { incomplete } from './incomplete';
+import { readLargeObject, writingStatements } from './large-objects';
+import { readAhead } from './read-ahead';
+import { openRows } from './row-readers';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
+import { Script } from './script';
+import { SequenceScanner } from './sequence-values';
+import { joinSmall } from './small-pieces';
 
-/** Starts a dump as plain SQL. Nothing of it is kept in memory but what is on its way. @throws as `runDump`. */
+/**
+ * Starts a dump as plain SQL. In memory there are its statements (the schema), compressed, never the data.
+ *
+ * pg_dump writes a script without rows; once it has ended, the rows are read and put at their places.
+ *
+ * @throws as `runDump`.
+ */
 export async function startPlainDump(settings: DumpSettings, context: EngineContext): Promise<Production> {
-	return runDump(settings, 'in place', plainText, context);
+	return runDump(settings, 'script', (dump) => joinSmall(plainText(dump)), context);
+}
+
+async function* plainText(dump: RunningDump): AsyncGenerator<Buffer> {
+	const script = await readScript(dump);
+	const rows = await openRows(dump);
+	const ahead = readAhead(dump.session.dumpedTables, rows, dump.signal);
+	const hasStandardStrings = dump.parameters.get('standard_conforming_strings') !== 'off';
+	try {
+		for await (const part of script.parts()) {
+			if (Buffer.isBuffer(part)) yield part;
+			else if ('table' in part) yield* copyBlock(part.table, ahead.of(part.table));
+			else yield* writingStatements(readLargeObject(dump.client, part.largeObject), hasStandardStrings);
+		}
+	} finally {
+		rows.end();
+		ahead.end();
+	}
+}
+
+async function* copyBlock(
+	{ target, columns }: DumpedTable,
+	rows: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
+	yield Buffer.from(copyStatement(target!.sql, columns), 'latin1');
+	yield* rows;
+	yield Buffer.from('\\.\n');
 }
 
 const trailerLength = 512;
 const trailer = /\n-- PostgreSQL database dump complete\n--\n\n(?:\\unrestrict \w+\n\n)?$/;
 
-async function* plainText(dump: RunningDump): AsyncGenerator<Buffer> {
+/** @throws LifeboatError `INCOMPLETE` unless it begins and ends as pg_dump's scripts do. */
+async function readScript(dump: RunningDump): Promise<Script> {
+	const script = new Script();
+	const scanner = new SequenceScanner();
 	let end: Buffer = Buffer.alloc(0);
 	let atStart = true;
-	for await (const bytes of dump.output([])) {
-		yield atStart ? withPortableSettings(bytes) : bytes;
+	for await (const bytes of dump.output([], (place) => script.place(place))) {
+		await script.write(atStart ? withPortableSettings(bytes) : bytes);
+		scanner.push(bytes);
 		atStart = false;
 		end = bytes.length < trailerLength ? Buffer.concat([end, bytes]).subarray(-trailerLength) : bytes;
 	}
 	if (!trailer.test(end.toString('latin1', Math.max(0, end.length - trailerLength)))) {
 		throw incomplete('its last line is missing');
 	}
+	dump.sequences = scanner.values;
+	return script;
 }
 
 /**

@@ -80,12 +80,25 @@ export function nullRows(columns: number, rows: number): Buffer {
 	return Buffer.concat([description, ...Array<Buffer>(rows).fill(row), commandComplete(`FETCH ${rows}`)]);
 }
 
-/** OID of the function loread(integer, integer): the same in every server. */
-const loread = 954;
+/** OIDs of the functions lo_open(oid, integer) and loread(integer, integer): the same in every server. */
+const functions = { lo_open: 952, loread: 954 };
+
+/** Whether a request is a FunctionCall. */
+function calls(request: Buffer, name: keyof typeof functions): boolean {
+	return request[0] === 0x46 && request.readUInt32BE(5) === functions[name];
+}
 
 /** Whether a request is libpq's call to read a piece of a large object. */
 export function isLargeObjectRead(request: Buffer): boolean {
-	return request[0] === 0x46 && request.readUInt32BE(5) === loread;
+	return calls(request, 'loread');
+}
+
+/** The OID of the large object that a request of libpq opens. */
+export function openedLargeObject(request: Buffer): number | undefined {
+	if (!calls(request, 'lo_open')) return undefined;
+	// Before it: the function, one format for all arguments, their number, and the length of this one.
+	const formats = request.readUInt16BE(9);
+	return request.readUInt32BE(5 + 4 + 2 + 2 * formats + 2 + 4);
 }
 
 /** The answer to a function call: a value of no bytes. */

@@ -1,11 +1,14 @@
 import type { Client } from 'pg';
 
-import { connectPostgres, dropConnection, type PostgresConnection } from '../connection';
+import { connectPostgres, dropConnection } from '../connection';
 
+import type { DumpedTable } from './dump-session';
+import { incomplete } from './incomplete';
 import { LargeReadSocket } from './large-reads';
+import type { RunningDump } from './run-dump';
 
 /** What decides how the server writes rows and how long it waits: the same for all connections. */
-const settings = [
+const sharedSettings = [
 	...[
 		'DateStyle',
 		'IntervalStyle',
@@ -18,23 +21,43 @@ const settings = [
 	...['transaction_timeout', 'bytea_output', 'xmloption', 'TimeZone'],
 ];
 
-/** Connections that read tables as of the same moment as the one that they were opened for. */
-export interface RowReaders {
-	/** One that is idle; there must be one. */
-	take(): Client;
-	release(client: Client): void;
-	/** Ends all of them, in the middle of what they do if need be. */
-	end(): Promise<void>;
+/** What reads the rows of tables, all as of the same moment. */
+export interface OpenRows {
+	/** How many tables may be read at a time. */
+	readonly atATime: number;
+	/** The rows of a table, in COPY's text format. */
+	of(table: DumpedTable): AsyncGenerator<Buffer>;
+	/** Ends the connections that were opened for it, in the middle of what they do if need be. */
+	end(): void;
 }
 
-/** Opens connections that see what `main` sees in its transaction, with the settings that it has. @throws as `connectPostgres`. */
-export async function openRowReaders(
-	main: Client,
-	connection: PostgresConnection,
+/** Opens as many connections as the options say and there are tables for. @throws as `connectPostgres`. */
+export async function openRows(dump: RunningDump): Promise<OpenRows> {
+	const { settings, session, tables } = dump;
+	const count = Math.min(settings.options.parallelConnections ?? 1, session.dumpedTables.length);
+	if (count <= 1) return { atATime: 1, of: (table) => tables.rows(table), end: () => undefined };
+	const clients = await connectReaders(dump, count);
+	const idle = [...clients];
+	return {
+		atATime: count,
+		async *of(table) {
+			const client = idle.pop();
+			if (!client) throw incomplete('more tables were read at a time than there are connections');
+			yield* tables.rows(table, client);
+			idle.push(client);
+		},
+		end() {
+			for (const client of clients) dropConnection(client);
+		},
+	};
+}
+
+/** Connections that see what the dump's own sees in its transaction, with the settings that it has. */
+async function connectReaders(
+	{ client: main, settings, signal }: RunningDump,
 	count: number,
-	signal: AbortSignal,
-): Promise<RowReaders> {
-	const names = settings.map((name) => `'${name}'`).join(', ');
+): Promise<Client[]> {
+	const names = sharedSettings.map((name) => `'${name}'`).join(', ');
 	const { rows: values } = await main.query<{ name: string; setting: string }>(
 		`SELECT name, pg_catalog.current_setting(name) AS setting FROM pg_catalog.pg_settings WHERE name IN (${names})`,
 	);
@@ -42,17 +65,12 @@ export async function openRowReaders(
 		'SELECT pg_catalog.pg_export_snapshot() AS snapshot',
 	);
 	const snapshot = main.escapeLiteral(rows[0]!.snapshot);
-	const all: Client[] = [];
-	const end = async () => {
-		for (const client of all) dropConnection(client);
-	};
+	const clients: Client[] = [];
 	try {
 		for (let i = 0; i < count; i++) {
-			const client = await connectPostgres(connection, {
-				signal,
-				createSocket: () => new LargeReadSocket(),
-			});
-			all.push(client);
+			const createSocket = () => new LargeReadSocket();
+			const client = await connectPostgres(settings.connection, { signal, createSocket });
+			clients.push(client);
 			await client.query(
 				`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${snapshot}`,
 			);
@@ -61,9 +79,8 @@ export async function openRowReaders(
 			}
 		}
 	} catch (error) {
-		await end();
+		for (const client of clients) dropConnection(client);
 		throw error;
 	}
-	const idle = [...all];
-	return { take: () => idle.pop()!, release: (client) => void idle.push(client), end };
+	return clients;
 }

@@ -2,17 +2,20 @@ import { Readable } from 'node:stream';
 
 import type { Client } from 'pg';
 
+import type { SequenceValue } from '../../../artifact/manifest';
 import type { Production } from '../../../artifact/produce';
 import { LifeboatError } from '../../../errors';
 import type { EngineContext } from '../../engine';
 import { connectPostgres, dropConnection, type PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
 
-import { DumpSession, incomplete, type RowsPlace } from './dump-session';
+import { DumpSession, type ContentPlace, type OutputKind } from './dump-session';
 import { dumpError, LockWatch } from './failures';
+import { incomplete } from './incomplete';
 import { defaultLockTimeoutMs, pgDumpArguments, type PostgresDumpOptions } from './options';
 import { LargeReadSocket } from './large-reads';
 import { startPgDump } from './pg-dump-thread';
+import { countRows, TableReader } from './table-reader';
 
 /** What is dumped, and how its text is encoded. */
 export interface DumpSettings {
@@ -24,16 +27,22 @@ export interface DumpSettings {
 
 /** A dump that runs, inside its transaction. */
 export interface RunningDump {
+	readonly settings: DumpSettings;
 	readonly client: Client;
 	readonly session: DumpSession;
+	readonly tables: TableReader;
 	readonly signal: AbortSignal;
+	/** The server's ParameterStatus. */
+	readonly parameters: ReadonlyMap<string, string>;
+	/** For the manifest. */
+	sequences: SequenceValue[];
 	/**
-	 * Runs pg_dump and gives what it writes, with the rows of tables where they belong if they are put in place.
+	 * Runs pg_dump and gives what it writes: all but the contents of tables and large objects.
 	 *
-	 * @param args beside those that follow from the options.
+	 * @param args beside those that follow from the options. @param onPlace told where in a script, behind what was given, contents belong.
 	 * @throws LifeboatError unless pg_dump ended with success.
 	 */
-	output(args: string[]): AsyncGenerator<Buffer>;
+	output(args: string[], onPlace?: (place: ContentPlace) => void): AsyncGenerator<Buffer>;
 }
 
 /**
@@ -45,7 +54,7 @@ export interface RunningDump {
  */
 export async function runDump(
 	settings: DumpSettings,
-	rowsPlace: RowsPlace,
+	kind: OutputKind,
 	write: (dump: RunningDump) => AsyncGenerator<Buffer>,
 	{ signal, onProgress }: EngineContext,
 ): Promise<Production> {
@@ -57,8 +66,13 @@ export async function runDump(
 	const client = await connectPostgres(connection, { signal: stopped, parameters, createSocket });
 	const lockTimeoutMs = options.lockTimeoutMs ?? defaultLockTimeoutMs;
 	const timeouts = { lockTimeoutMs, statementTimeoutMs: options.statementTimeoutMs ?? 0 };
-	const session = new DumpSession(client, timeouts, rowsPlace, onProgress);
+	const session = new DumpSession(client, timeouts, kind);
+	const tables = new TableReader(client, session.dumpedTables, onProgress);
 	const locks = new LockWatch(client, connection, lockTimeoutMs);
+	const dump: RunningDump = {
+		...{ settings, client, session, tables, signal: stopped, parameters, sequences: [] },
+		output: (args, onPlace) => pgDumpOutput({ dump, args, locks, onPlace }),
+	};
 	let complete = false;
 
 	async function* bytes(): AsyncGenerator<Buffer> {
@@ -71,10 +85,8 @@ export async function runDump(
 				WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`,
 			);
 			await locks.prepare();
-			const output = (args: string[]) =>
-				pgDumpOutput({ settings, args, session, locks, parameters, signal: stopped });
-			yield* write({ client, session, signal: stopped, output });
-			session.assertComplete();
+			yield* write(dump);
+			tables.assertComplete();
 			await client.query('COMMIT');
 			await client.end();
 			complete = true;
@@ -98,24 +110,22 @@ export async function runDump(
 		stream,
 		async finish() {
 			if (!complete) throw incomplete('its end was not reached');
-			return { tables: session.tables, sequences: session.sequences };
+			return { tables: countRows(session.dumpedTables), sequences: dump.sequences };
 		},
 	};
 }
 
 interface PgDumpRun {
-	settings: DumpSettings;
+	dump: RunningDump;
 	args: string[];
-	session: DumpSession;
 	locks: LockWatch;
-	parameters: ReadonlyMap<string, string>;
-	signal: AbortSignal;
+	onPlace: ((place: ContentPlace) => void) | undefined;
 }
 
-async function* pgDumpOutput(run: PgDumpRun): AsyncGenerator<Buffer> {
-	const { session, locks, settings, parameters, signal } = run;
-	const args = [...run.args, ...pgDumpArguments(settings.options, settings.encoding)];
-	const thread = startPgDump(args, parameters, signal);
+async function* pgDumpOutput({ dump, args, locks, onPlace }: PgDumpRun): AsyncGenerator<Buffer> {
+	const { session, settings, parameters, signal } = dump;
+	const all = [...args, ...pgDumpArguments(settings.options, settings.encoding)];
+	const thread = startPgDump(all, parameters, signal);
 	try {
 		let exit: { succeeded: boolean; log: string } | undefined;
 		for await (const message of thread.messages) {
@@ -124,8 +134,11 @@ async function* pgDumpOutput(run: PgDumpRun): AsyncGenerator<Buffer> {
 				break;
 			}
 			const bytes = Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength);
-			if (message.type === 'request') thread.answer(yield* locks.watch(session.answer(bytes)));
-			else {
+			if (message.type === 'request') {
+				const answer = await locks.watch(session.answer(bytes));
+				if (answer.place) onPlace?.(answer.place);
+				thread.answer(answer.bytes);
+			} else {
 				const text = session.written(bytes);
 				if (text) yield text;
 			}
@@ -133,6 +146,7 @@ async function* pgDumpOutput(run: PgDumpRun): AsyncGenerator<Buffer> {
 		if (exit?.succeeded !== true) {
 			throw await dumpError(exit?.log, session.failedRequest, settings.connection, locks);
 		}
+		session.assertComplete();
 	} finally {
 		await thread.end();
 	}
