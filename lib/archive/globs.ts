@@ -20,17 +20,40 @@ export function exclusionMatcher(patterns: readonly string[]): Matcher {
 	);
 }
 
-/** A matcher over names in an archive: each glob starts at its top, and a folder that matches stands for all it holds. */
-export function inclusionMatcher(patterns: readonly string[]): Matcher {
-	const matches = anyOf(
-		patterns.map((pattern) => globMatcher(withoutTrailingSlash(pattern.replace(/^(?:\.?\/)+/, '')))),
-	);
-	return (name) => {
+/**
+ * What is chosen of an archive by globs over the names in it: each starts at its top, and a folder that matches stands for all it
+ * holds. Without any, everything is.
+ */
+export class Inclusion {
+	private readonly matchers: { pattern: string; matches: Matcher }[];
+
+	/** The patterns that have not matched anything yet. */
+	readonly idle: Set<string>;
+
+	constructor(patterns: readonly string[]) {
+		this.matchers = patterns.map((pattern) => ({
+			pattern,
+			matches: globMatcher(withoutTrailingSlash(pattern.replace(/^(?:\.?\/)+/, ''))),
+		}));
+		this.idle = new Set(patterns);
+	}
+
+	takes(name: string): boolean {
+		if (this.matchers.length === 0) return true;
+		let isTaken = false;
 		for (let end = name.length; end > 0; end = name.lastIndexOf('/', end - 1)) {
-			if (matches(name.slice(0, end))) return true;
+			const part = name.slice(0, end);
+			for (const { pattern, matches } of this.matchers) {
+				// Once everything has matched something, the first match is enough.
+				if (!(isTaken && !this.idle.has(pattern)) && matches(part)) {
+					this.idle.delete(pattern);
+					isTaken = true;
+				}
+			}
+			if (isTaken && this.idle.size === 0) return true;
 		}
-		return false;
-	};
+		return isTaken;
+	}
 }
 
 function anyOf(matchers: readonly Matcher[]): Matcher {

@@ -6,8 +6,10 @@ import { writeError } from '../streams/atomic-file';
 
 import type { ExtractOptions } from './extract';
 import { ExtractLog } from './extract-log';
-import { inclusionMatcher, type Matcher } from './globs';
+import { Inclusion } from './globs';
+import { tooMuch } from './limits';
 import { MetadataRestorer, SET_ID_BITS, type Attributes } from './metadata';
+import { RestoredFolders } from './restored-folders';
 import { pathIn, safeName, staysInside, unsafe } from './safe-name';
 import { stagedFiles } from './settle';
 import { SpaceGuard } from './space';
@@ -18,14 +20,7 @@ import type { TarEntry } from './tar-reader';
 
 type LinkRecord = Pick<EntryHeader, 'type' | 'linkName'> & Attributes & { name: string };
 
-type FolderRecord = Attributes & { name: string };
-
 const MAX_ENTRIES = 10_000_000;
-
-/** Folders that their owner may not work in are remembered; no honest archive has so many. */
-const MAX_CLOSED_FOLDERS = 100_000;
-
-const OWNER_BITS = 0o700;
 
 /** Writes the entries of an archive into a tree of our own, in which no link leads anywhere until all else is written. */
 export class Unpacker {
@@ -33,24 +28,20 @@ export class Unpacker {
 
 	private entries = 0;
 
-	private readonly isIncluded: Matcher;
+	private readonly inclusion: Inclusion;
 
 	private readonly metadata: MetadataRestorer;
 
 	private readonly space: SpaceGuard;
-
-	private closedCount = 0;
-
-	private readonly closedFolders = new Map<string, FolderRecord>();
 
 	private constructor(
 		private readonly tree: StagedTree,
 		private readonly target: string,
 		private readonly options: ExtractOptions,
 		private readonly links: Spool<LinkRecord>,
-		private readonly folders: Spool<FolderRecord>,
+		private readonly folders: RestoredFolders,
 	) {
-		this.isIncluded = options.include?.length ? inclusionMatcher(options.include) : () => true;
+		this.inclusion = new Inclusion(options.include ?? []);
 		this.metadata = new MetadataRestorer(options.restoreOwners ?? process.getuid?.() === 0, this.log);
 		this.space = new SpaceGuard(target);
 	}
@@ -60,7 +51,7 @@ export class Unpacker {
 		await mkdir(stagedFiles(work), { mode: 0o700 });
 		const tree = await StagedTree.create(stagedFiles(work), target);
 		const links = await Spool.create<LinkRecord>(join(work, 'links'));
-		const folders = await Spool.create<FolderRecord>(join(work, 'folders'));
+		const folders = await RestoredFolders.create(work);
 		const unpacker = new Unpacker(tree, target, options, links, folders);
 		await unpacker.space.ensure(options.expectedBytes ?? 0);
 		return unpacker;
@@ -76,7 +67,7 @@ export class Unpacker {
 			if (header.type !== 'folder') throw unsafe(header.name, 'would replace the target folder');
 			return;
 		}
-		if (!this.isIncluded(name)) return;
+		if (!this.inclusion.takes(name)) return;
 		if (header.type === 'fifo') return this.log.skip(name, 'a pipe, not a file');
 		await this.options.assertAllowed?.(pathIn(this.target, name));
 		if (header.mode & SET_ID_BITS && header.type !== 'symlink') {
@@ -89,9 +80,19 @@ export class Unpacker {
 		this.options.onProgress?.({ step: name, bytes, entries: this.entries });
 	}
 
-	/** Makes the links, once the archive has ended. @throws LifeboatError `NOTHING_TO_RESTORE` if nothing was unpacked. */
+	/** Makes the links, once the archive has ended. @throws LifeboatError `NOTHING_TO_RESTORE` if nothing was unpacked, or a pattern has found nothing. */
 	async finishTree(): Promise<void> {
 		const { result } = this.log;
+		const [idle] = this.inclusion.idle;
+		if (idle !== undefined) {
+			throw new LifeboatError(
+				'NOTHING_TO_RESTORE',
+				`Nothing in the archive matches ${JSON.stringify(idle)}`,
+				{
+					hint: 'Correct or remove this pattern: it is compared with whole names in the archive',
+				},
+			);
+		}
 		for await (const link of this.links.items()) {
 			this.options.signal?.throwIfAborted();
 			const text = link.type === 'symlink' ? link.linkName : await this.tree.linkText(link.linkName);
@@ -102,29 +103,14 @@ export class Unpacker {
 		}
 		result.folders = this.tree.folderCount;
 		if (result.files + result.folders + result.links + result.skippedCount > 0) return;
-		const hint =
-			this.entries > 0
-				? 'Correct the patterns of what to restore: they are compared with whole names in the archive'
-				: 'Choose another backup';
-		throw new LifeboatError('NOTHING_TO_RESTORE', 'The archive holds nothing that was to be restored', {
-			hint,
+		throw new LifeboatError('NOTHING_TO_RESTORE', 'The archive holds nothing', {
+			hint: 'Choose another backup',
 		});
 	}
 
 	/** Gives the folders their owners, permissions and times, after everything has been moved to its place. */
 	async finishFolders(): Promise<void> {
-		for await (const folder of this.folders.items()) {
-			// One that is still here was merged into a folder that was there before, whose attributes are to be kept.
-			if (this.options.ifExists === 'keep' && (await this.tree.has(folder.name))) continue;
-			if (isClosed(folder)) this.closedFolders.set(folder.name, folder);
-			else this.closedFolders.delete(folder.name);
-			await this.metadata.folder(folder.name, pathIn(this.target, folder.name), folder, OWNER_BITS);
-		}
-		// From the deepest up: in a closed folder nothing can be changed any more.
-		const depth = ({ name }: FolderRecord) => name.split('/').length;
-		for (const folder of [...this.closedFolders.values()].sort((a, b) => depth(b) - depth(a))) {
-			await this.metadata.folder(folder.name, pathIn(this.target, folder.name), folder);
-		}
+		await this.folders.finish(this.tree, this.target, this.options.ifExists, this.metadata);
 	}
 
 	async close(): Promise<void> {
@@ -168,10 +154,7 @@ export class Unpacker {
 
 	private async folder(name: string, header: EntryHeader): Promise<void> {
 		await this.tree.folder(name);
-		const record = { name, ...attributesOf(header) };
-		if (isClosed(record) && ++this.closedCount > MAX_CLOSED_FOLDERS)
-			throw tooMuch('too many folders that are closed to their owner');
-		await this.folders.add(record);
+		await this.folders.add(name, header);
 	}
 
 	private async link(name: string, header: EntryHeader): Promise<void> {
@@ -216,18 +199,8 @@ export class Unpacker {
 	}
 }
 
-function isClosed({ mode }: Attributes): boolean {
-	return (mode & OWNER_BITS) !== OWNER_BITS;
-}
-
 function attributesOf({ mode, uid, gid, mtime }: Attributes): Attributes {
 	return { mode, uid, gid, mtime };
-}
-
-function tooMuch(what: string): LifeboatError {
-	return new LifeboatError('LIMIT_EXCEEDED', `The archive was not unpacked: it holds ${what}`, {
-		hint: 'If that is right, raise the limit',
-	});
 }
 
 function missingTarget({ name, linkName }: LinkRecord): LifeboatError {

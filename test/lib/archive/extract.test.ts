@@ -394,6 +394,11 @@ describe('a part of an archive', () => {
 				failsWith('NOTHING_TO_RESTORE'),
 			);
 			await assert.rejects(extract(join(folder, 'out'), rawTar()), failsWith('NOTHING_TO_RESTORE'));
+			// One of several, too: what was asked for would be missing without a word.
+			await assert.rejects(
+				extract(join(folder, 'out'), simple, { include: ['docs', 'docs/typo.txt', '**/*.txt'] }),
+				failsWith('NOTHING_TO_RESTORE', /matches "docs\/typo\.txt"/),
+			);
 			assert.deepEqual(await readdir(folder), []);
 		}));
 
