@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Production } from '../../../../../lib/artifact/produce';
+import { postgresEngine, type PostgresDumpOptions } from '../../../../../lib/databases/postgres';
+import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
+import { dumpText, dumpToFile, nativeDumpText, psql, withDatabase, withFolder } from '../helpers';
+
+describe('a plain dump', () => {
+	let server: PostgresServer;
+
+	before(async () => {
+		server = await startPostgres({ version: 15 });
+	});
+	after(async () => server.stop());
+
+	for (const standard of ['on', 'off']) {
+		test(`has large objects as pg_dump writes them, standard_conforming_strings ${standard}`, async () => {
+			await withDatabase(server, async (source) => {
+				await psql(server, 'postgres', {
+					sql: `ALTER DATABASE ${source} SET standard_conforming_strings = ${standard}`,
+				});
+				const bytes = (count: number) =>
+					`(SELECT string_agg(sha256(i::text::bytea), '' ORDER BY i) FROM generate_series(1, ${count / 32}) i)`;
+				await psql(server, source, {
+					sql: `SELECT lo_create(1), lo_from_bytea(2, 'a'), lo_from_bytea(3, ${bytes(16_384)}),
+						lo_from_bytea(4, ${bytes(1_048_576)}), lo_from_bytea(4294967295, ${bytes(700_000)})`,
+				});
+				const writes = (text: string) => text.match(/^SELECT pg_catalog\.lo_?(?:open|write|close).*$/gm);
+				const own = writes(await dumpText(server.connection(source)));
+				assert.equal(own?.length, 5 * 2 + 1 + 1 + 64 + 43);
+				assert.deepEqual(own, writes(await nativeDumpText(server, source)));
+				await withFolder(async (folder) => {
+					const file = join(folder, 'dump.sql');
+					await dumpToFile(server.connection(source), file);
+					await withDatabase(server, async (target) => {
+						await psql(server, target, { file });
+						const sql = 'SELECT oid, sha256(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY oid';
+						assert.equal(await psql(server, target, { sql }), await psql(server, source, { sql }));
+					});
+				});
+			});
+		});
+	}
+
+	describe('over several connections', () => {
+		/** Two tables that no buffer holds, and others in between. */
+		const big = (name: string) =>
+			`CREATE TABLE ${name} AS SELECT i, repeat(md5(i::text), 100) AS t, 'before' AS state FROM generate_series(1, 5000) i;`;
+		const small = Array.from({ length: 40 }, (_, i) => `CREATE TABLE b${i} AS SELECT ${i} AS x;`).join('\n');
+		const sql = `${big('a')} ${small} ${big('c')} ${big('d')} SELECT lo_from_bytea(7, 'x')`;
+
+		test('is the text that one connection makes', async () => {
+			await withDatabase(server, async (source) => {
+				await psql(server, source, { sql });
+				const text = async (parallelConnections: number) =>
+					(await dumpText(server.connection(source), { parallelConnections })).replaceAll(
+						/^(\\(?:un)?restrict) \w+$/gm,
+						'$1',
+					);
+				const [one, three] = [await text(1), await text(3)];
+				assert.ok(one.length > 45_000_000);
+				assert.ok(one === three, 'the texts differ');
+			});
+		});
+
+		test('reads tables at a time, all as of the same moment', async () => {
+			await withDatabase(server, async (source) => {
+				await psql(server, source, { sql: `${big('a')} ${big('b')} ${big('c')}` });
+				let text = '';
+				const production = await start(source, 3);
+				for await (const chunk of production.stream) {
+					if (text === '') {
+						for (let i = 0; (await copying(source)) !== '3\n'; i++) {
+							assert.ok(i < 100, 'never three at a time');
+							await sleep(50);
+						}
+						await psql(server, source, { sql: "UPDATE c SET state = 'after'; UPDATE a SET state = 'after'" });
+					}
+					text += (chunk as Buffer).toString('latin1');
+				}
+				const { tables } = await production.finish();
+				assert.deepEqual(
+					tables?.map(({ rows }) => rows),
+					[5000, 5000, 5000],
+				);
+				assert.equal(text.match(/\tbefore$/gm)?.length, 15_000);
+			});
+		});
+
+		for (const [which, victim] of [
+			['that reads ahead', "query LIKE 'COPY public.c %'"],
+			['that holds the snapshot', "query NOT LIKE 'COPY %'"],
+		] as const) {
+			test(`is never whole when the one ${which} is lost`, async () => {
+				await withDatabase(server, async (source) => {
+					await psql(server, source, { sql: `${big('a')} ${big('c')}` });
+					const production = await start(source, 2);
+					let isKilled = false;
+					const read = async () => {
+						for await (const chunk of production.stream) {
+							assert.ok(chunk);
+							if (isKilled) continue;
+							for (let i = 0; (await copying(source)) !== '2\n' && i < 100; i++) await sleep(50);
+							const killed = await psql(server, 'postgres', {
+								sql: `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE ${ours(source)} AND ${victim}`,
+							});
+							assert.equal(killed, '1\n');
+							isKilled = true;
+						}
+					};
+					await assert.rejects(read(), { code: 'CONNECTION_LOST' });
+					await assert.rejects(production.finish(), { code: 'INCOMPLETE' });
+					await untilNothingRuns(source);
+				});
+			});
+		}
+
+		test('ends all of them when it is cancelled', async () => {
+			await withDatabase(server, async (source) => {
+				await psql(server, source, { sql: `${big('a')} ${big('c')}` });
+				const controller = new AbortController();
+				const production = await start(source, 2, controller.signal);
+				const read = async () => {
+					for await (const chunk of production.stream) {
+						assert.ok(chunk);
+						controller.abort();
+					}
+				};
+				await assert.rejects(read(), { code: 'CANCELLED' });
+				await assert.rejects(production.finish(), { code: 'INCOMPLETE' });
+				await untilNothingRuns(source);
+			});
+		});
+
+		async function start(source: string, count: number, signal?: AbortSignal): Promise<Production> {
+			const options: PostgresDumpOptions = { parallelConnections: count };
+			return (await postgresEngine.prepareDump(server.connection(source), options)).start(signal);
+		}
+
+		const ours = (source: string) => `application_name = 'n8n-nodes-lifeboat' AND datname = '${source}'`;
+
+		const copying = async (source: string) =>
+			psql(server, 'postgres', {
+				sql: `SELECT count(*) FROM pg_stat_activity WHERE ${ours(source)} AND state = 'active' AND query LIKE 'COPY %'`,
+			});
+
+		async function untilNothingRuns(source: string): Promise<void> {
+			const count = async () =>
+				psql(server, 'postgres', { sql: `SELECT count(*) FROM pg_stat_activity WHERE ${ours(source)}` });
+			for (let i = 0; (await count()) !== '0\n'; i++) {
+				assert.ok(i < 100, 'connections stayed behind');
+				await sleep(50);
+			}
+		}
+	});
+});
