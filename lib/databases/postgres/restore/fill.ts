@@ -27,6 +27,7 @@ type Open = (signal?: AbortSignal) => Promise<Readable>;
 /**
  * Loads a dump into the database of a connection, and makes it visible once all of it is there and was checked.
  *
+ * @param replaces the database whose place it takes in the end: messages name that one.
  * @throws LifeboatError as `restorePostgres`.
  */
 export async function fillDatabase(
@@ -34,6 +35,7 @@ export async function fillDatabase(
 	open: Open,
 	options: PostgresRestoreOptions,
 	context: EngineContext,
+	replaces = connection.database,
 ): Promise<RestoreReport> {
 	const { signal } = context;
 	const client = await connectPostgres(connection, {
@@ -41,7 +43,7 @@ export async function fillDatabase(
 		applicationName: 'lifeboat restore',
 	});
 	try {
-		return await fillOver(client, connection, open, options, context);
+		return await fillOver(client, connection, replaces, open, options, context);
 	} finally {
 		await client.end();
 	}
@@ -50,11 +52,11 @@ export async function fillDatabase(
 async function fillOver(
 	client: Client,
 	connection: PostgresConnection,
+	database: string,
 	open: Open,
 	options: PostgresRestoreOptions,
 	context: EngineContext,
 ): Promise<RestoreReport> {
-	const { database } = connection;
 	const source = await open(context.signal);
 	// Whoever reads the source is told; while nobody does, its failure must not end the process.
 	source.on('error', () => undefined);
@@ -89,6 +91,7 @@ async function fillOver(
 			{ database, serverVersion: serverSettings.get('server_version') ?? '' },
 			{
 				...options,
+				into: connection.database,
 				serverSettings: new Set(serverSettings.keys()),
 				...(expectedTables && { tablesTotal: expectedTables.length }),
 				bytesRead: () => from.position,
@@ -172,7 +175,7 @@ async function checkAndCommit(
 		const compared = options.only ? undefined : sequences;
 		if (compared) await verifySequences(client, database, compared);
 		await partial?.rename();
-		await commitRestore(client, database);
+		await commitRestore(client, database, options.target !== undefined && options.target.kind !== 'existing');
 		return {
 			database,
 			...(compared && { sequences: compared.length }),

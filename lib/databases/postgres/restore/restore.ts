@@ -30,6 +30,7 @@ export async function restorePostgres(
 			open,
 			{ ...options, ...(target.kind !== 'existing' && { ifNotEmpty: 'stop' }) },
 			context,
+			connection.database,
 		);
 	try {
 		switch (target.kind) {

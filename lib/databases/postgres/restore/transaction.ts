@@ -104,10 +104,11 @@ export async function checkLoaded(
 	});
 }
 
-export async function commitRestore(client: Client, database: string): Promise<void> {
+/** @param isBeside nobody uses the database yet: unless all went well, it is removed. */
+export async function commitRestore(client: Client, database: string, isBeside: boolean): Promise<void> {
 	const result = await client.query('COMMIT').catch((error: unknown) => {
 		const known = postgresError(error, `restoring database ${database}`);
-		if (known.code !== 'CONNECTION_LOST') throw error;
+		if (known.code !== 'CONNECTION_LOST' || isBeside) throw error;
 		throw new LifeboatError(
 			'COMMIT_UNKNOWN',
 			`The connection to database ${database} was lost at the very end of the restore, while it became visible`,

@@ -63,8 +63,10 @@ export class RestoreRules {
 		database: string,
 		/** The names of the server's settings. */
 		private readonly serverSettings: ReadonlySet<string>,
+		/** The database whose place the target takes in the end. */
+		replaces = database,
 	) {
-		this.scriptDatabase = new ScriptDatabase(database, options.metaCommands === 'skip-connect');
+		this.scriptDatabase = new ScriptDatabase(database, replaces, options.metaCommands === 'skip-connect');
 	}
 
 	/** @throws LifeboatError `STATEMENT_REFUSED` */

@@ -13,6 +13,8 @@ export class ScriptDatabase {
 
 	constructor(
 		private readonly target: string,
+		/** The database whose place the target takes in the end; itself, unless there is one. */
+		private readonly replaces: string,
 		/** Load what is meant for that one database into the target instead. */
 		private readonly skipsConnect: boolean,
 	) {}
@@ -44,10 +46,10 @@ export class ScriptDatabase {
 		}
 		if (match[1]!.endsWith('restrict')) return {};
 		const target = connectTarget(match[2] ?? '');
-		if (target === undefined || target === '-' || target === this.target) return {};
+		if (target === undefined || target === '-' || this.isTarget(target)) return {};
 		if (!this.skipsConnect) {
 			throw refused(
-				`it leads to the database ${target}, and this restore is into ${this.target}`,
+				`it leads to the database ${target}, and this restore is into ${this.replaces}`,
 				'Choose to load the script into the target database whatever it connects to, or take the line out',
 			);
 		}
@@ -59,7 +61,7 @@ export class ScriptDatabase {
 		}
 		this.name = target;
 		return {
-			warning: `The script is meant for the database ${target}: it was loaded into ${this.target} instead`,
+			warning: `The script is meant for the database ${target}: it was loaded into ${this.replaces} instead`,
 		};
 	}
 
@@ -77,24 +79,27 @@ export class ScriptDatabase {
 			if (!this.skipsConnect) {
 				throw refusal(
 					statement,
-					`the restore is into the database ${this.target}, which the script must not create or drop`,
+					`the restore is into the database ${this.replaces}, which the script must not create or drop`,
 				);
 			}
 			if (token && head[0] === 'CREATE') this.name ??= token.name;
 			return {
 				action: 'skip',
-				warning: `${head[0]} DATABASE ${token?.name ?? ''} on line ${line} was left out: the target is ${this.target}`,
+				warning: `${head[0]} DATABASE ${token?.name ?? ''} on line ${line} was left out: the target is ${this.replaces}`,
 			};
 		}
-		if (!token || token.name === this.target || !this.skipsConnect || token.name !== this.name) {
-			return { action: 'alone', sql };
-		}
+		const isMeant = token && (this.isTarget(token.name) || (this.skipsConnect && token.name === this.name));
+		if (!isMeant || token.name === this.target) return { action: 'alone', sql };
 		const renamed = [
 			sql.subarray(0, token.start),
 			Buffer.from(quoteIdentifier(this.target)),
 			sql.subarray(token.end),
 		];
 		return { action: 'alone', sql: Buffer.concat(renamed) };
+	}
+
+	private isTarget(name: string): boolean {
+		return name === this.target || name === this.replaces;
 	}
 }
 

@@ -40,6 +40,8 @@ export interface Script {
 }
 
 export interface RunOptions extends RuleOptions {
+	/** The database that the session is in; the setting names the one whose place it takes in the end. */
+	into: string;
 	/** The names of the server's settings. */
 	serverSettings: ReadonlySet<string>;
 	tablesTotal?: number;
@@ -92,7 +94,7 @@ export class ScriptRunner {
 		private readonly options: RunOptions,
 		private readonly context: EngineContext,
 	) {
-		this.rules = new RestoreRules(options, setting.database, options.serverSettings);
+		this.rules = new RestoreRules(options, options.into, options.serverSettings, setting.database);
 		this.builds = options.connections && this.buildPhase(options.connections);
 		this.session = new SessionState(client);
 	}

@@ -139,6 +139,26 @@ for (const version of [13, 18] satisfies PostgresMajor[]) {
 			await psql(server, 'postgres', 'DROP DATABASE live');
 		});
 
+		test('a script that names the database it goes into means the new content, not the old one', async () => {
+			await createDatabase(server, 'live');
+			const text = `\\connect live\nALTER DATABASE live SET work_mem = '7MB';\n${script}`;
+			const marked = text.replace('CREATE TABLE', "COMMENT ON DATABASE live IS 'restored';\nCREATE TABLE");
+			assert.notEqual(marked, text);
+			const target = { kind: 'swap' } as const;
+			await assert.rejects(restore(server, 'live', `${marked}SELECT broken;`, { target }));
+			const settings = (name: string) =>
+				psql(
+					server,
+					'postgres',
+					`SELECT count(setconfig), max(shobj_description(d.oid, 'pg_database')) FROM pg_database d
+					LEFT JOIN pg_db_role_setting ON setdatabase = d.oid WHERE datname = '${name}'`,
+				);
+			assert.equal(await settings('live'), '0|');
+			const report = await restore(server, 'live', marked, { target });
+			assert.equal(await settings(report.keptAs!), '0|');
+			await psql(server, 'postgres', 'DROP DATABASE live', `DROP DATABASE "${report.keptAs}"`);
+		});
+
 		test('a database that is not there yet is created by a swap', async () => {
 			const report = await restore(server, 'absent', script, { target: { kind: 'swap' } });
 			assert.equal(report.keptAs, undefined);
