@@ -1,7 +1,7 @@
-import { spawn, type SpawnOptions } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
-import { copyFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -18,6 +18,8 @@ export interface PostgresServerOptions {
 	settings?: Record<string, string>;
 	/** PEM files: the server then takes TLS connections. */
 	tls?: { cert: string; key: string };
+	/** Size in bytes of a file system of its own at the folder `small`, for a tablespace; nobody else sees it (root only). */
+	smallDisk?: number;
 	/** More arguments of initdb, such as `['--locale=en_US.UTF-8']`; the encoding is UTF8 unless given. */
 	initdb?: string[];
 }
@@ -42,6 +44,8 @@ export interface PostgresServer {
 	};
 	/** For psql and its kin: PGHOST, PGPORT, PGUSER, PGPASSWORD. */
 	env(database?: string): NodeJS.ProcessEnv;
+	/** Ends it as a power cut does, before it returns, and starts it again. Resolves once it is ready. */
+	crash(): Promise<void>;
 	/** Ends the server and removes its folder. */
 	stop(): Promise<void>;
 }
@@ -64,7 +68,7 @@ export function postgresBinaries(version: PostgresMajor): string {
 
 /** Starts a server. PostgreSQL refuses to run as root, so root starts it as another user. */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
-	const { version = 18, settings = {}, tls, initdb = ['--locale=C.UTF-8'] } = options;
+	const { version = 18, settings = {}, tls, smallDisk, initdb = ['--locale=C.UTF-8'] } = options;
 	const native = postgresBinaries(version);
 	const folder = await mkdtemp(join(tmpdir(), `lifeboat-postgres-${version}-`));
 	const data = join(folder, 'data');
@@ -115,31 +119,35 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
 		}
 		all.ssl = 'on';
 	}
-	const log = openSync(join(folder, 'log'), 'a');
-	const server = start(
-		native,
-		'postgres',
-		['-D', data, ...Object.entries(all).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
-		{
-			stdio: ['ignore', log, log],
-		},
-	);
-	let ended = false;
-	server.on('exit', () => (ended = true));
-	// A test file that dies takes its servers along.
-	const kill = () => server.kill('SIGKILL');
-	process.on('exit', kill);
-	for (const deadline = Date.now() + 60_000; !(await isReady(data)); await sleep(25)) {
-		if (ended || Date.now() > deadline)
-			throw new Error(`postgres did not start: ${readFileSync(join(folder, 'log'), 'utf8')}`);
+	if (smallDisk !== undefined) {
+		await mkdir(join(folder, 'small'));
+		own(native, join(folder, 'small'));
 	}
+	const log = openSync(join(folder, 'log'), 'a');
+	let server: ChildProcess | undefined;
+	const launch = async () => {
+		const args = ['-D', data, ...Object.entries(all).flatMap(([k, v]) => ['-c', `${k}=${v}`])];
+		const disk = smallDisk === undefined ? undefined : { folder: join(folder, 'small'), bytes: smallDisk };
+		const child = start(native, 'postgres', args, { stdio: ['ignore', log, log] }, disk);
+		server = child;
+		for (const deadline = Date.now() + 60_000; !(await isReady(data, child.pid!)); await sleep(25)) {
+			if (hasEnded(child) || Date.now() > deadline)
+				throw new Error(`postgres did not start: ${readFileSync(join(folder, 'log'), 'utf8')}`);
+		}
+	};
+	// A test file that dies takes its servers along.
+	const kill = () => server?.kill('SIGKILL');
+	process.on('exit', kill);
+	await launch();
 	return {
 		host: '127.0.0.1',
 		port,
 		user: 'postgres',
 		password,
 		folder,
-		pid: server.pid!,
+		get pid() {
+			return server!.pid!;
+		},
 		connection: (database = 'postgres') => ({
 			host: '127.0.0.1',
 			port,
@@ -157,20 +165,33 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
 				PGDATABASE: database,
 			},
 		}),
+		async crash() {
+			const { pid } = server!;
+			const exit = once(server!, 'exit');
+			const ended = `[ ! -d /proc/${pid} ] || grep -q '^State:.Z' /proc/${pid}/status`;
+			// Immediate shutdown; whoever is being served must not get on meanwhile.
+			spawnSync('sh', ['-c', `kill -QUIT ${pid}; until ${ended}; do sleep 0.02; done`]);
+			await exit;
+			await launch();
+		},
 		async stop() {
 			process.off('exit', kill);
-			if (!ended) {
-				server.kill('SIGINT'); // fast shutdown
-				await once(server, 'exit');
+			if (!hasEnded(server!)) {
+				server!.kill('SIGINT'); // fast shutdown
+				await once(server!, 'exit');
 			}
 			await rm(folder, { recursive: true, force: true });
 		},
 	};
 }
 
-async function isReady(data: string): Promise<boolean> {
-	const lines = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
-	return lines.split('\n')[7]?.startsWith('ready') ?? false;
+async function isReady(data: string, pid: number): Promise<boolean> {
+	const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+	return lines[0] === String(pid) && (lines[7]?.startsWith('ready') ?? false);
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+	return exitCode !== null || signalCode !== null;
 }
 
 const isRoot = process.getuid?.() === 0;
@@ -187,16 +208,28 @@ function mode(native: string): 'user' | 'namespace' {
 	return 'user';
 }
 
-function start(native: string, program: string, args: string[], options: SpawnOptions) {
+interface Disk {
+	folder: string;
+	bytes: number;
+}
+
+function start(native: string, program: string, args: string[], options: SpawnOptions, disk?: Disk) {
 	const path = join(native, 'bin', program);
 	const env: NodeJS.ProcessEnv = { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' };
 	for (const name of Object.keys(env)) if (name.startsWith('PG')) delete env[name];
 	const rest = { ...options, env, cwd: '/' };
 	if (!isRoot) return spawn(path, args, rest);
-	if (mode(native) === 'user') return spawn(path, args, { ...rest, uid: unprivileged, gid: unprivileged });
-	return spawn(
-		'unshare',
-		['--user', `--map-user=${unprivileged}`, `--map-group=${unprivileged}`, path, ...args],
-		rest,
-	);
+	const isUser = mode(native) === 'user';
+	if (isUser && !disk) return spawn(path, args, { ...rest, uid: unprivileged, gid: unprivileged });
+	const command = isUser
+		? ['setpriv', `--reuid=${unprivileged}`, `--regid=${unprivileged}`, '--clear-groups']
+		: ['unshare', '--user', `--map-user=${unprivileged}`, `--map-group=${unprivileged}`];
+	if (disk) command.unshift('unshare', '-m', 'sh', '-ec', mountScript(disk, isUser), 'sh');
+	return spawn(command[0]!, [...command.slice(1), path, ...args], rest);
+}
+
+/** Puts a small file system over a folder, then becomes the program that follows. */
+function mountScript({ folder, bytes }: Disk, isUser: boolean): string {
+	const owner = isUser ? `,uid=${unprivileged},gid=${unprivileged}` : '';
+	return `mount -t tmpfs -o size=${bytes},mode=700${owner} tmpfs '${folder}'; exec "$@"`;
 }

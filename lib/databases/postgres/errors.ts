@@ -19,7 +19,7 @@ interface Meaning {
 const connectionLost: Meaning = {
 	code: 'CONNECTION_LOST',
 	text: 'the connection to the PostgreSQL server was lost',
-	hint: 'Look into the log of the server (a restart, a crash, an administrator’s command) and check the network or tunnel between, then run the node again',
+	hint: 'Look into the log of the server (a restart, a crash, a full disk, an administrator’s command) and check the network or tunnel between, then run the node again',
 };
 
 /** Error codes of PostgreSQL that an operator can do something about, longest prefix first. */

@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Client } from 'pg';
 
+import { LifeboatError } from '../../../../errors';
 import type { EngineContext } from '../../../engine';
-import { connectPostgres, postgresError, type PostgresConnection } from '../../connection';
+import { connectPostgres, type PostgresConnection } from '../../connection';
+import { restoreError } from '../errors';
 
 export interface TargetOptions {
 	/** A database to connect to while the target is created or renamed: `postgres` unless given. */
@@ -19,7 +23,7 @@ export async function withMaintenance<Result>(
 	try {
 		return await use(admin);
 	} catch (error) {
-		throw postgresError(error, `restoring database ${connection.database}`);
+		throw restoreError(error, `restoring database ${connection.database}`);
 	} finally {
 		await admin.end();
 	}
@@ -40,4 +44,22 @@ export async function connectMaintenance(
 	// What the role may have set must not end a session that waits for a long restore.
 	await client.query('SET statement_timeout = 0');
 	return client;
+}
+
+/** How long a server that has crashed is waited for, in ms: recovery often takes seconds. */
+const LONGEST_WAIT = 20_000;
+
+/** A session as `connectMaintenance` opens it, also with a server that is just starting again. */
+export async function reconnectMaintenance(
+	connection: PostgresConnection,
+	options: TargetOptions,
+): Promise<Client> {
+	for (const deadline = performance.now() + LONGEST_WAIT; ; await sleep(200)) {
+		try {
+			return await connectMaintenance(connection, options);
+		} catch (error) {
+			const isAway = error instanceof LifeboatError && /^CONNECTION_(?:FAILED|LOST)$/.test(error.code);
+			if (!isAway || performance.now() > deadline) throw error;
+		}
+	}
 }

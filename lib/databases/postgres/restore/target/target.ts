@@ -8,7 +8,7 @@ import { postgresError, type PostgresConnection } from '../../connection';
 import { quoteIdentifier } from '../../identifiers';
 
 import { createStatement, databaseExists, propertyStatements } from './database-properties';
-import { connectMaintenance, withMaintenance, type TargetOptions } from './maintenance';
+import { reconnectMaintenance, withMaintenance, type TargetOptions } from './maintenance';
 import { dated, freeName, nameWith } from './names';
 import { swap } from './swap';
 import { commentOf, commentStatement, removeUnfinished, unfinished } from './unfinished';
@@ -104,8 +104,8 @@ export async function fillAndSwap<Result>(
 		}
 		const scratch = nameWith(database, `_restore_${randomBytes(4).toString('hex')}`);
 		const beside = { ...connection, database: scratch };
-		await admin.query(await createStatement(admin, scratch, database));
 		const old = await freeName(admin, database, `_before_${dated(target.now ?? new Date())}`);
+		await admin.query(await createStatement(admin, scratch, database));
 		const result = await dropUnlessFilled(beside, options, async () => {
 			await admin.query(commentStatement(scratch, unfinished(database)));
 			const filled = await fill(beside);
@@ -125,6 +125,17 @@ export async function fillAndSwap<Result>(
 			const reason = postgresError(error, `dropping the old database, which is now called ${old},`).message;
 			return { result, keptAs: old, warnings: [...warnings, reason] };
 		}
+	}).catch((error: unknown) => {
+		throw withNeedOfRoom(error);
+	});
+}
+
+/** For a swap, which takes more room than the database has now. */
+function withNeedOfRoom(error: unknown): unknown {
+	if (!(error instanceof LifeboatError) || error.code !== 'SERVER_DISK_FULL') return error;
+	return new LifeboatError(error.code, error.message, {
+		hint: 'The disk of the PostgreSQL server is full: until the swap, the old content and the restored one need room side by side. Free space there, then run the node again',
+		cause: error,
 	});
 }
 
@@ -150,16 +161,27 @@ async function dropUnlessFilled<Result>(
 	try {
 		return await fill(connection);
 	} catch (error) {
-		// A session of its own: the one at hand may be what was lost or cancelled.
-		const admin = await connectMaintenance(connection, options).catch(() => undefined);
-		const drop = `DROP DATABASE IF EXISTS ${quoteIdentifier(connection.database)} WITH (FORCE)`;
-		const dropped = await admin?.query(drop).catch(() => undefined);
-		await admin?.end();
-		if (dropped) throw error;
+		if (await dropLeftover(connection, options)) throw error;
 		const known = postgresError(error, `restoring database ${connection.database}`);
 		throw new LifeboatError(known.code, known.message, {
-			hint: `${known.hint ?? ''}. The unfinished database ${connection.database} could not be removed: drop it by hand`,
+			hint: `${known.hint ?? ''}. The unfinished database ${connection.database} could not be removed: the next restore does it, or drop it by hand`,
 			cause: error,
 		});
+	}
+}
+
+/** In a session of its own: the one at hand may be what was lost or cancelled. @returns whether it is gone. */
+async function dropLeftover(connection: PostgresConnection, options: TargetOptions): Promise<boolean> {
+	try {
+		const admin = await reconnectMaintenance(connection, options);
+		try {
+			await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(connection.database)} WITH (FORCE)`);
+			return true;
+		} finally {
+			await admin.end();
+		}
+	} catch {
+		// What the restore itself failed of is the error to tell.
+		return false;
 	}
 }
