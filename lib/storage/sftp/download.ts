@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Stats } from 'ssh2';
 
+import { BufferPool } from '../../streams/buffer-pool';
+import { offer } from '../../streams/neighbours';
 import { checkedRange } from '../range';
 import { replaced, resumable } from '../resume';
 import type { GetOptions } from '../storage';
@@ -36,18 +38,21 @@ export async function download(target: DownloadTarget, options: GetOptions): Pro
 		throw error;
 	}
 	const { start, end, length } = found;
-	return resumable({
+	const pool = new BufferPool(BLOCK);
+	const stream = resumable({
 		...{ what, length, signal, timeout: 2 * sessions.timeout, patience: sessions.patienceNow },
-		first: opened.read(start, end),
+		first: opened.read(start, end, pool),
 		reopen: async (received, stop) => {
 			const again = await sessions.run(stop, (session) => openFile(session, path), 0);
-			if (again && isSame(again.stats, stats)) return again.read(start + received, end);
+			if (again && isSame(again.stats, stats)) return again.read(start + received, end, pool);
 			await again?.close();
 			throw replaced(what);
 		},
 		mayPass: isConnectionError,
 		describe: (error) => sftpError(error, `Downloading ${key} from ${description}`, path),
 	});
+	offer(stream, { pool });
+	return stream;
 }
 
 /** Whether a file is still the one it was, as far as SFTP tells. */
@@ -58,7 +63,7 @@ function isSame(one: Stats, other: Stats): boolean {
 interface OpenFile {
 	stats: Stats;
 	/** The bytes from `start` to `end`, both included. Closes the file at its end. */
-	read: (start: number, end: number) => Readable;
+	read: (start: number, end: number, pool: BufferPool) => Readable;
 	close: () => Promise<void>;
 }
 
@@ -70,11 +75,12 @@ async function openFile(session: SftpSession, path: string): Promise<OpenFile | 
 	const close = () => session.close(handle).catch(() => {});
 	try {
 		const stats = await session.fstat(handle);
-		const read = (start: number, end: number) =>
-			Readable.from(readAhead(session, handle, start, end), {
-				objectMode: false,
-				highWaterMark: BLOCK,
-			}).once('close', () => void close());
+		const read = (start: number, end: number, pool: BufferPool) =>
+			// Each block by itself: joined ones could not be given back.
+			Readable.from(readAhead(session, handle, start, end, pool), { highWaterMark: 1 }).once(
+				'close',
+				() => void close(),
+			);
 		return { stats, read, close };
 	} catch (error) {
 		await close();
@@ -87,12 +93,13 @@ async function* readAhead(
 	handle: Buffer,
 	start: number,
 	end: number,
+	pool: BufferPool,
 ): AsyncGenerator<Buffer, void, undefined> {
 	const flights: Array<Promise<Buffer>> = [];
 	let next = start;
 	for (;;) {
 		while (next <= end && flights.length < AHEAD) {
-			const flight = readBlock(session, handle, next, Math.min(BLOCK, end - next + 1));
+			const flight = readBlock(session, handle, next, Math.min(BLOCK, end - next + 1), pool);
 			// It is awaited in its turn; until then its failure is not unhandled.
 			flight.catch(() => {});
 			flights.push(flight);
@@ -114,13 +121,14 @@ async function readBlock(
 	handle: Buffer,
 	start: number,
 	length: number,
+	pool: BufferPool,
 ): Promise<Buffer> {
-	const block = Buffer.allocUnsafeSlow(length);
+	const block = pool.take(length);
 	let got = 0;
 	while (got < length) {
-		const more = await session.read(handle, block.subarray(got), start + got);
+		const more = await session.read(handle, block.subarray(got, length), start + got);
 		if (more === 0) break;
 		got += more;
 	}
-	return block.subarray(0, got);
+	return pool.lend(block, got);
 }

@@ -10,6 +10,7 @@ import { baseName } from '../keys';
 import type { PutOptions } from '../storage';
 import { alreadyExists, inTheWay, truncated, vanished } from '../taken';
 
+import { BLOCK } from './blocks';
 import { download } from './download';
 import { sftpError } from './errors';
 import { makeFolder } from './folders';
@@ -62,9 +63,14 @@ export async function upload(target: UploadTarget, source: Readable, options: Pu
 		await asked(file.open());
 		if (size !== undefined) await asked(assertSpace(target, folder, size - there));
 		const kept = there > 0 ? await asked(readKept({ ...target, path: temporary }, there, signal)) : undefined;
-		const sent = await send(checked(source, key, options, there > 0), signal, async (data, position) => {
-			if (!(await kept?.has(data))) await asked(file.write(data, position));
-		}).finally(() => kept?.close());
+		const sent = await send(
+			checked(source, key, options, there > 0),
+			BLOCK,
+			signal,
+			async (data, position) => {
+				if (!(await kept?.has(data))) await asked(file.write(data, position));
+			},
+		).finally(() => kept?.close());
 		const written = await asked(file.finish());
 		if (written.size !== sent) throw truncated(key, description, sent, written.size);
 		// Times have seconds only: whoever reads the old one must be able to tell that there is another now.
