@@ -107,7 +107,7 @@ const shared: INodeProperties[] = [
 		typeOptions: { minValue: 1, maxValue: 16 },
 		default: 2,
 		description:
-			'Connections that read tables at a time, as of the same moment, for a custom archive by the built-in engine; 1 unless given. Plain SQL is read by one.',
+			'Connections that read tables at a time, as of the same moment, with the built-in engine; 1 unless given. It pays with many tables and a server that is far away.',
 	},
 	{
 		displayName: 'Statement Time-Out (Seconds)',

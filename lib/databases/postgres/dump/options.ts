@@ -8,7 +8,7 @@ export interface PostgresDumpOptions {
 	archiveCompression?: 'none' | 'gzip' | 'zstd';
 	/** gzip 1 to 9 (6), zstd 1 to 19 (`usualZstdLevel`). */
 	archiveLevel?: number;
-	/** How many connections read tables at a time, for a custom archive; 1 unless given. Their order in it is the same. */
+	/** How many connections read tables at a time; 1 unless given. Their order in the dump is the same. */
 	parallelConnections?: number;
 	/** How long to wait for a table that another session has locked, in ms; 0: for ever. Default 30 s. */
 	lockTimeoutMs?: number;
