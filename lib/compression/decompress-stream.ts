@@ -8,6 +8,10 @@ type Engine = Duplex & Zlib;
 
 type Callback = (error?: Error | null) => void;
 
+/** Beyond so many frames they must hold something on average, in bytes: each takes an engine, and so time, even if it is empty. */
+const MOST_FRAMES = 1_000;
+const LEAST_IN_FRAME = 1024;
+
 /**
  * A decompressor of node:zlib that reads its input to the end, and fails with `DAMAGED`.
  *
@@ -20,6 +24,11 @@ export class DecompressStream extends Duplex {
 
 	/** The write that the engine has not taken all of yet. */
 	private current: { bytes: Buffer; before: number; callback: Callback } | undefined;
+
+	private frames = 0;
+
+	/** Bytes taken and given by all engines, as far as they have ended. */
+	private handled = 0;
 
 	constructor(private readonly createEngine: () => Engine) {
 		super();
@@ -55,6 +64,7 @@ export class DecompressStream extends Duplex {
 	private start(): Engine {
 		const engine = this.createEngine();
 		engine.on('data', (data: Buffer) => {
+			this.handled += data.length;
 			if (!this.push(data)) engine.pause();
 		});
 		engine.on('error', (error) => this.destroy(damaged(error)));
@@ -75,7 +85,13 @@ export class DecompressStream extends Duplex {
 		}
 		const left = this.leftBy(engine);
 		this.current = undefined;
+		this.handled += engine.bytesWritten;
+		this.frames += 1;
 		engine.destroy();
+		if (this.frames > MOST_FRAMES && this.handled < this.frames * LEAST_IN_FRAME) {
+			this.destroy(damaged('it holds hardly anything in very many frames, as only a hostile file does'));
+			return;
+		}
 		this.engine = this.start();
 		if (left.length > 0) this._write(left, 'binary', current.callback);
 		else current.callback();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createGzip } from 'node:zlib';
+import { createGzip, zstdCompressSync } from 'node:zlib';
 
 import fc from 'fast-check';
 
@@ -144,6 +144,19 @@ test('zstd windows that only a hostile file needs are refused before memory is t
 		assert.equal(released.length, 0);
 	}
 	assert.ok(process.resourceUsage().maxRSS - before < 100 * 1024);
+});
+
+test('zstd files of empty frames without end are refused, for each takes its time', async () => {
+	const empty = zstdCompressSync(Buffer.alloc(0));
+	const zstd: CompressionTransformation = { type: 'compression', format: 'zstd' };
+	const { error } = await attempt(
+		decompressor(zstd),
+		Buffer.concat(Array.from({ length: 20_000 }, () => empty)),
+	);
+	assertLifeboatError(error, 'DAMAGED');
+	assert.match(error.message, /very many frames/);
+	const many = Array.from({ length: 1_200 }, () => zstdCompressSync(sampleBytes(1500)));
+	assert.equal((await transformed(decompressor(zstd), Buffer.concat(many))).length, 1_200 * 1500);
 });
 
 test('zstd files of many parts, as other tools write them', async () => {
