@@ -17,6 +17,7 @@ import type { PostgresRestoreOptions } from './options';
 import { contentsOf } from './parts/contents';
 import { isPartial, PartialRestore } from './parts/partial';
 import { LoadedRows } from './row-counts';
+import { LockBudget } from './script/lock-budget';
 import { ScriptRunner, type ScriptResult } from './script/runner';
 import { verifySequences } from './sequence-values';
 import { SqlLexer } from './sql/lexer';
@@ -96,6 +97,10 @@ async function fillOver(
 				...(expectedTables && { tablesTotal: expectedTables.length }),
 				bytesRead: () => from.position,
 				...{ connections, partial },
+				// Nobody sees a database that is being filled: what fails is dropped.
+				...(options.target &&
+					options.target.kind !== 'existing' &&
+					!partial && { locks: new LockBudget(serverSettings) }),
 			},
 			context,
 		);

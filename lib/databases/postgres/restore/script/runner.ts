@@ -17,6 +17,7 @@ import { nameAt, summarize, tokensOf } from '../sql/statement';
 
 import { CreatedTables } from './created-tables';
 import { RowTrust } from './row-trust';
+import type { LockBudget } from './lock-budget';
 import { SessionState } from './session-state';
 import { failedOf, StatementBatch } from './statement-batch';
 import { OBJECT_EXISTS, OBJECT_MISSING, runTolerant } from './tolerant';
@@ -49,6 +50,8 @@ export interface RunOptions extends RuleOptions {
 	bytesRead?: () => number;
 	connections?: Connections | undefined;
 	partial?: PartialRestore | undefined;
+	/** What a transaction may lock, where the restore need not be a single one. */
+	locks?: LockBudget | undefined;
 }
 
 /**
@@ -143,6 +146,7 @@ export class ScriptRunner {
 		if (!this.inTransaction) return;
 		await runRaw(this.client, [Buffer.from('COMMIT')]);
 		this.inTransaction = false;
+		this.options.locks?.release();
 		this.created.forget();
 	}
 
@@ -221,6 +225,10 @@ export class ScriptRunner {
 		if (part === 'attempt') {
 			await this.alone(async () => this.attempt(decided));
 			return;
+		}
+		if (this.inTransaction && this.options.locks?.isUsedUpBy(decided)) {
+			await this.commit();
+			await this.begin();
 		}
 		this.trust.note(decided);
 		if (decision.action !== 'run') await this.builds?.finish();
