@@ -10,7 +10,7 @@ import { quoteQualified } from '../identifiers';
 import { databaseExists } from './target/database-properties';
 import { inspectContents, summarizeContents } from './target/inspect';
 import type { PostgresRestoreOptions } from './options';
-import { isPartial } from './parts/partial';
+import { isPartial } from './parts/kinds';
 import { selectParts } from './parts/parts';
 import { contentsOf } from './parts/contents';
 import { relationKey, type ScriptObject, type ScriptObjects } from './parts/objects';

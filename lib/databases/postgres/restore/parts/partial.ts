@@ -1,17 +1,18 @@
-import { randomBytes } from 'node:crypto';
-
 import type { Client } from 'pg';
 
 import { LifeboatError } from '../../../../errors';
 import { quoteIdentifier, quoteQualified } from '../../identifiers';
+import type { PostgresRestoreOptions } from '../options';
+import type { ObjectComment, SqlStatement } from '../sql/lexer';
+import type { QualifiedName } from '../sql/statement';
 
 import { Attachments } from './attachments';
 import { dropParts } from './drop-parts';
 import { ExistingTables } from './existing-tables';
-import { LentObjects } from './lent-objects';
-import type { PostgresRestoreOptions } from '../options';
-import { remarkKinds, selectParts, type SelectedParts } from './parts';
-import { HeldPlacement } from './placement';
+import { KeptObjects } from './kept-objects';
+import { isData } from './kinds';
+import { LastStatements } from './last-statements';
+import { MovedSchema } from './moved-schema';
 import {
 	isSessionStatement,
 	relationKey,
@@ -19,16 +20,12 @@ import {
 	type ScriptObject,
 	type ScriptObjects,
 } from './objects';
-import type { ObjectComment, SqlStatement } from '../sql/lexer';
-import type { QualifiedName } from '../sql/statement';
+import { selectParts, type SelectedParts } from './parts';
+import { HeldPlacement } from './placement';
+import { onlySchemaOf, requireMergeable, requireNoneMissing } from './refusals';
 
 /** What becomes of a statement: `attempt` keeps an object that is there already. */
 export type PartDecision = 'run' | 'skip' | 'attempt';
-
-/** Whether a restore concerns more, or less, than all of a dump into an empty database. */
-export function isPartial({ parts, intoSchema, content, ifNotEmpty }: PostgresRestoreOptions): boolean {
-	return Boolean(parts ?? intoSchema) || (content ?? 'all') !== 'all' || ifNotEmpty === 'merge';
-}
 
 const supportsAttempt = /^(?:SCHEMA|EXTENSION)$/;
 
@@ -45,72 +42,35 @@ export class PartialRestore {
 
 	private readonly leftOut = new Set<number>();
 
-	private readonly keptIds = new Set<number>();
-
-	private readonly keptNames = new Set<string>();
+	private readonly kept = new KeptObjects();
 
 	private readonly tables: ExistingTables;
 
-	private afterwards: string[] = [];
-
-	/** Statements that are run behind all others. */
-	private readonly last: string[] = [];
-
-	private lent: LentObjects | undefined;
+	private readonly last: LastStatements;
 
 	private readonly attachments: Attachments;
 
 	private readonly placement = new HeldPlacement();
 
-	/** The schema of the dump that goes into another one. */
-	private readonly fromSchema: string | undefined;
+	/** Where a schema of the dump goes into another one. */
+	private readonly moved: MovedSchema | undefined;
 
 	constructor(
 		private readonly client: Client,
 		private readonly dump: ScriptObjects,
 		private readonly options: PostgresRestoreOptions,
 	) {
-		const { parts, intoSchema, content, ifNotEmpty } = options;
-		if (parts || ifNotEmpty === 'merge')
-			requireObjects(dump, parts ? 'no parts of it can be restored' : "it can't be merged");
+		const { parts, intoSchema, ifNotEmpty } = options;
 		this.byId = new Map(dump.objects.map((object) => [object.id, object]));
+		if (parts) requireObjects(dump, 'no parts of it can be restored');
 		this.selected = parts && selectParts(dump.objects, parts);
-		if (dump.hasInserts && (ifNotEmpty === 'merge' || content === 'data')) {
-			throw new LifeboatError(
-				'INSERTS_UNSUPPORTED',
-				'The rows of this dump are INSERT statements: they can only be restored with their tables',
-				{
-					hint: 'Restore all of it, or take dumps with COPY, which is what pg_dump and Dump Database do unless told otherwise',
-				},
-			);
-		}
-		if (
-			ifNotEmpty === 'merge' &&
-			content !== 'schema' &&
-			this.chosen().some(({ desc }) => desc.startsWith('BLOB'))
-		) {
-			throw new LifeboatError(
-				'MERGE_LARGE_OBJECTS',
-				"The dump holds large objects, which can't be merged: nothing tells which of them are there already",
-				{
-					hint: 'Choose the tables or schemas to restore: large objects belong to none and are then left out',
-				},
-			);
-		}
+		requireMergeable(dump, this.chosen(), options);
 		if (intoSchema !== undefined) {
-			const [schema, another] = this.selected?.schemas ?? [];
-			if (schema === undefined || another !== undefined) {
-				throw new LifeboatError(
-					'INVALID_OPTION',
-					'What goes into another schema must come from a single one',
-					{
-						hint: 'Choose tables of one schema, or one schema',
-					},
-				);
-			}
-			if (schema !== intoSchema) this.fromSchema = schema;
+			const from = onlySchemaOf(this.selected);
+			if (from !== intoSchema) this.moved = new MovedSchema(client, from, intoSchema);
 		}
 		this.tables = new ExistingTables(client);
+		this.last = new LastStatements(client);
 		this.attachments = new Attachments(dump.objects, this.selected, ifNotEmpty === 'merge');
 	}
 
@@ -141,7 +101,8 @@ export class PartialRestore {
 	async prepare(): Promise<void> {
 		// So that definitions are told with the schemas of all they name.
 		await this.client.query('SET LOCAL search_path = pg_catalog');
-		await this.makeRoomForSchema();
+		const isScript = this.dump.objects.every(({ dependencies }) => dependencies === undefined);
+		this.warnings.push(...((await this.moved?.makeRoom(this.chosen(), isScript)) ?? []));
 		await this.readExisting();
 		const { ifNotEmpty = 'stop', content = 'all', triggers = 'off' } = this.options;
 		const relations = this.selected?.relations ?? [];
@@ -180,7 +141,8 @@ export class PartialRestore {
 		const into = this.chosenTables().filter(
 			({ table }) => content === 'data' || this.existing.has(relationKey(table)),
 		);
-		if (content === 'data') this.requireTables(into.map(({ table }) => table));
+		if (content === 'data')
+			requireNoneMissing(into.flatMap(({ table }) => (this.existing.has(relationKey(table)) ? [] : [table])));
 		if (content !== 'schema') await this.tables.prepare({ tables: into, rows: ifNotEmpty, triggers });
 		await this.makeSchemas();
 		await this.client.query('SET LOCAL search_path TO DEFAULT');
@@ -193,10 +155,10 @@ export class PartialRestore {
 		const object = statement.object && (this.byId.get(statement.object.id) ?? undefined);
 		if (!object) return 'run';
 		if (this.selected && !this.selected.ids.has(object.id)) {
-			if (!this.selected.support.has(object.id) || this.isKept(object)) return 'skip';
+			if (!this.selected.support.has(object.id) || this.kept.has(object)) return 'skip';
 			return 'attempt';
 		}
-		if (this.leftOut.has(object.id) || this.isKept(object) || this.isOfMovedSchema(object)) return 'skip';
+		if (this.leftOut.has(object.id) || this.kept.has(object) || this.moved?.isItself(object)) return 'skip';
 		const attachment = this.attachments.decide(object);
 		if (attachment) return attachment;
 		if (this.selected && supportsAttempt.test(object.desc)) return 'attempt';
@@ -208,9 +170,7 @@ export class PartialRestore {
 
 	/** The object of a statement that was attempted is there: it stays as it is. */
 	keep(object: ObjectComment | undefined): void {
-		if (!object) return;
-		this.keptIds.add(object.id);
-		this.keptNames.add(`${object.schema ?? ''} ${object.desc} ${object.tag}`);
+		if (object) this.kept.add(object);
 	}
 
 	/** The settings to make before a statement that is run: those that say where it puts what it creates. */
@@ -228,23 +188,13 @@ export class PartialRestore {
 	keepsBack(statement: SqlStatement): boolean {
 		const part = statement.object && this.byId.get(statement.object.id);
 		if (part && this.attachments.comesLast(part)) {
-			this.last.push(statement.sql.toString('utf8'));
+			this.last.add(statement.sql.toString('utf8'));
 			return true;
 		}
 		const { desc, schema, tag } = statement.object ?? {};
 		if (desc !== undefined && desc !== 'SEQUENCE SET') return false;
-		const match = /^SELECT pg_catalog\.setval\(('(?:[^']|'')*'), (-?\d+), (true|false)\)/.exec(
-			statement.sql.toString('utf8'),
-		);
-		if (!match || (tag !== undefined && !this.existing.has(relationKey({ schema, name: tag })))) return false;
-		const [sql, name, value, isCalled] = match;
-		this.last.push(
-			this.options.ifNotEmpty === 'merge'
-				? `SELECT pg_catalog.setval(s.seqrelid, ${value}, ${isCalled}) FROM pg_catalog.pg_sequence s WHERE s.seqrelid = ${name}::pg_catalog.regclass
-					AND coalesce(pg_catalog.sign(s.seqincrement) * (${value} - pg_catalog.pg_sequence_last_value(s.seqrelid)) > 0, true)`
-				: sql,
-		);
-		return true;
+		if (tag !== undefined && !this.existing.has(relationKey({ schema, name: tag }))) return false;
+		return this.last.addSetval(statement.sql.toString('utf8'), this.options.ifNotEmpty === 'merge');
 	}
 
 	/** Puts back what was put away for loading rows; the rows are checked by that. */
@@ -262,14 +212,13 @@ export class PartialRestore {
 
 	/** To be called last: until then everything has the names that it has in the dump. */
 	async rename(): Promise<void> {
-		for (const sql of this.last) await this.client.query(sql);
-		await this.lent?.giveBack();
-		for (const sql of this.afterwards) await this.client.query(sql);
+		await this.last.run();
+		await this.moved?.giveBack();
 	}
 
 	/** The schema under which restored tables are found in the end. */
 	finalSchema(schema: string): string {
-		return schema === this.fromSchema ? this.options.intoSchema! : schema;
+		return this.moved?.finalName(schema) ?? schema;
 	}
 
 	private chosen(): ScriptObject[] {
@@ -284,60 +233,6 @@ export class PartialRestore {
 			),
 		);
 		return this.dump.tables.filter(({ table }) => keys.has(relationKey(table)));
-	}
-
-	private isKept({ id, desc, tag, schema, dependencies = [] }: ScriptObject): boolean {
-		if (this.keptIds.has(id)) return true;
-		if (!remarkKinds.test(desc)) return false;
-		// The tag of a comment or privilege names its object.
-		return (
-			this.keptNames.has(`${schema ?? ''} ${tag}`) || dependencies.some((other) => this.keptIds.has(other))
-		);
-	}
-
-	private isOfMovedSchema({ desc, tag }: ScriptObject): boolean {
-		const { fromSchema } = this;
-		if (fromSchema === undefined) return false;
-		return desc === 'SCHEMA' ? tag === fromSchema : tag === `SCHEMA ${fromSchema}`;
-	}
-
-	private requireTables(tables: readonly QualifiedName[]): void {
-		const missing = tables.filter((table) => !this.existing.has(relationKey(table)));
-		if (missing.length === 0) return;
-		const names = missing.slice(0, 5).map(({ schema, name }) => `${schema ?? ''}.${name}`);
-		throw new LifeboatError(
-			'TABLES_MISSING',
-			`Only rows are to be restored, but the database has no ${names.join(', ')}${missing.length > 5 ? ' and more' : ''}. Nothing was changed`,
-			{
-				hint: 'Restore the tables as well, or choose among them',
-			},
-		);
-	}
-
-	/** The schema of the dump gets the place of the one it goes into: all names then fit, in functions and defaults as well. */
-	private async makeRoomForSchema(): Promise<void> {
-		const { client, fromSchema: from } = this;
-		if (from === undefined) return;
-		const into = this.options.intoSchema!;
-		const names = await client.query<{ name: string }>(
-			'SELECT nspname::text AS name FROM pg_catalog.pg_namespace',
-		);
-		const there = new Set(names.rows.map(({ name }) => name));
-		const rename = (a: string, b: string) =>
-			`ALTER SCHEMA ${quoteIdentifier(a)} RENAME TO ${quoteIdentifier(b)}`;
-		const aside = `lifeboat_${randomBytes(6).toString('hex')}`;
-		if (there.has(from)) await client.query(rename(from, aside));
-		await client.query(there.has(into) ? rename(into, from) : `CREATE SCHEMA ${quoteIdentifier(from)}`);
-		this.afterwards = [rename(from, into), ...(there.has(from) ? [rename(aside, from)] : [])];
-		const isScript = this.dump.objects.every(({ dependencies }) => dependencies === undefined);
-		if (there.has(from) && isScript) {
-			this.lent = new LentObjects(client, quoteIdentifier(aside), quoteIdentifier(from));
-			await this.lent.lend(this.chosen());
-		}
-		if (this.chosen().some(({ desc }) => /^(?:FUNCTION|PROCEDURE)$/.test(desc)))
-			this.warnings.push(
-				`Functions were restored into schema ${into}: where their bodies name the schema ${from}, they still do`,
-			);
 	}
 
 	private async readExisting(): Promise<void> {
@@ -364,13 +259,4 @@ export class PartialRestore {
 				await this.client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
 		}
 	}
-}
-
-/** Rows, sequence values, and large objects with all that belongs to them: they have no definition without their content. */
-export function isData({ head, sql }: Pick<SqlStatement, 'head' | 'sql'>): boolean {
-	if (head[0] === 'COPY' || head[0] === 'INSERT') return true;
-	const start = sql.toString('latin1', 0, 400);
-	if (/^(?:ALTER|COMMENT ON|(?:GRANT|REVOKE) [^"']* ON) LARGE OBJECT /.test(start)) return true;
-	if (/^SECURITY LABEL FOR .* ON LARGE OBJECT \d+ IS /.test(start)) return true;
-	return /^SELECT pg_catalog\.(?:setval|lo_\w+|lowrite)\(/.test(start);
 }
