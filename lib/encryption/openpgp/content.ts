@@ -7,7 +7,7 @@ import { LifeboatError } from '../../errors';
 import { chain } from '../../streams/chain';
 import { damaged } from '../failures';
 
-import { openPgp } from './keys';
+import { fingerprintOf, openPgp } from './keys';
 import { packet, PacketReader, PacketWriter, Tag, wholeBody, type Packet } from './packets';
 
 const SMALL_PACKET = 64 * 1024;
@@ -23,8 +23,8 @@ const RATIO_FREE_SIZE = 16 * 1024 * 1024;
 export interface SignaturePolicy {
 	/** Signatures by these must be valid; those by others can't be checked. */
 	verificationKeys: readonly Key[];
-	/** Whether a message without a signature is refused. */
-	mustBeSigned: boolean;
+	/** Fingerprints of who has signed it by its manifest: then it must be signed, and by one of them whose key is known, if any is. */
+	signedBy: readonly string[];
 }
 
 /**
@@ -49,10 +49,8 @@ export async function* contentOf(
 		} else if (found.tag === Tag.onePassSignature && signatures.length < MAX_SIGNATURES) {
 			signatures.push(await wholeBody(found, SMALL_PACKET));
 		} else if (found.tag === Tag.literal) {
-			if (policy.mustBeSigned && signatures.length === 0) {
-				throw damaged('is not signed, though its manifest says so');
-			}
-			yield* canVerify(signatures, policy)
+			requireSignature(signatures, policy);
+			yield* canVerify(signatures, policy.verificationKeys)
 				? verified(signatures, found, reader, policy)
 				: unverified(found, reader);
 			return;
@@ -61,6 +59,18 @@ export async function* contentOf(
 		}
 	}
 	throw damaged('holds no content');
+}
+
+function requireSignature(
+	signatures: readonly Buffer[],
+	{ signedBy, verificationKeys }: SignaturePolicy,
+): void {
+	if (signedBy.length === 0) return;
+	if (signatures.length === 0) throw damaged('is not signed, though its manifest says so');
+	const signers = verificationKeys.filter((key) => signedBy.includes(fingerprintOf(key)));
+	if (signers.length > 0 && !canVerify(signatures, signers)) {
+		throw damaged('is signed by somebody else than its manifest says');
+	}
 }
 
 async function* unverified(literal: Packet, reader: PacketReader): AsyncGenerator<Buffer, void, undefined> {
@@ -134,9 +144,15 @@ async function* inflated({ body }: Packet): AsyncGenerator<Buffer, void, undefin
 }
 
 /** Whether one of these signatures is by a known key (RFC 9580, section 5.4: version 3 has the key's id in it). */
-function canVerify(signatures: readonly Buffer[], { verificationKeys }: SignaturePolicy): boolean {
+function canVerify(signatures: readonly Buffer[], keys: readonly Key[]): boolean {
 	const ids = signatures.filter((each) => each[0] === 3).map((each) => each.toString('hex', 4, 12));
-	return verificationKeys.some((key) => key.getKeyIDs().some((id) => ids.includes(id.toHex())));
+	return keys.some((key) => key.getKeyIDs().some((id) => ids.includes(id.toHex())));
+}
+
+/** What the library says of packets that don't belong together; what our own streams say stays as it is. */
+function notSigned(error: unknown): never {
+	if (error instanceof LifeboatError) throw error;
+	throw damaged('is signed in a way that makes no sense', error);
 }
 
 /** Has the library check the signatures while the content passes through it. */
@@ -166,13 +182,21 @@ async function* verified(
 		message: await readMessage({ binaryMessage: stream as never }),
 		verificationKeys: [...verificationKeys],
 		format: 'binary',
-	});
-	for await (const part of data as unknown as AsyncIterable<Uint8Array>) yield Buffer.from(part);
+	}).catch(notSigned);
+	const parts = (data as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+	for (;;) {
+		const { value, done } = await parts.next().catch(notSigned);
+		if (done) break;
+		yield Buffer.from(value);
+	}
 	const known = new Set(verificationKeys.flatMap((key) => key.getKeyIDs().map((id) => id.toHex())));
+	let count = 0;
 	for (const { keyID, verified: isValid } of results) {
 		if (!known.has(keyID.toHex())) continue;
+		count += 1;
 		await isValid.catch((error: unknown) => {
 			throw damaged(`has a signature by the key ${keyID.toHex().toUpperCase()} that is not valid`, error);
 		});
 	}
+	if (count === 0) throw damaged('has lost a signature that it announces');
 }

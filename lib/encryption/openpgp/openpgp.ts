@@ -79,7 +79,7 @@ export const openpgp: EncryptionFormat = {
 			passphrases,
 			recipients,
 			verificationKeys,
-			mustBeSigned: (signedBy?.length ?? 0) > 0,
+			signedBy: signedBy ?? [],
 		});
 	},
 };

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { constants, createDeflateRaw } from 'node:zlib';
 
 import * as openpgp from 'openpgp';
 
 import { decryptor, encryptionEncoding, type EncryptionKeys } from '../../../lib/encryption/encryption';
-import { packet, PacketWriter, Tag } from '../../../lib/encryption/openpgp/packets';
+import { packet, PacketReader, PacketWriter, Tag, wholeBody } from '../../../lib/encryption/openpgp/packets';
 import { testEncryption } from './conformance';
 import { GnuPg } from './gpg-command';
 import {
@@ -165,9 +166,16 @@ describe('OpenPGP and the gpg command', () => {
 		})) as Uint8Array;
 		const forged = Buffer.from(other);
 		forged[forged.indexOf(sampleBytes(1000, 'other').subarray(100, 120))]! ^= 1;
+		const stripped: Buffer[] = [];
+		const reader = new PacketReader(Readable.from([Buffer.from(other)]));
+		for (let found = await reader.next(); found; found = await reader.next()) {
+			const body = await wholeBody(found, 10_000);
+			if (found.tag !== Tag.signature) stripped.push(packet(found.tag, body));
+		}
 		for (const [inner, expected] of [
 			[Buffer.from(other), undefined],
 			[forged, 'DAMAGED'],
+			[Buffer.concat(stripped), 'DAMAGED'],
 		] as const) {
 			const message = await sealedMessage(inner, modern.publicKey);
 			const { error } = await attempt(await decryptor(foreign, keys([])), message);
@@ -181,6 +189,22 @@ describe('OpenPGP and the gpg command', () => {
 		);
 		assertLifeboatError(error, 'DAMAGED');
 		assert.match(error.message, /not signed/);
+		// Signed, but by somebody else than the manifest says; then by whom it says, whose key isn't here.
+		const foreigners = await gpg.run(['--encrypt', '--sign', '-r', 'modern', '-u', 'rsa'], data);
+		for (const [signer, message] of [
+			[modern, /somebody else/],
+			[rsa, undefined],
+		] as const) {
+			const decoder = await decryptor({ ...foreign, signedBy: [signer.fingerprint] }, keys([]));
+			const outcome = await attempt(decoder, foreigners);
+			if (message) {
+				assertLifeboatError(outcome.error, 'DAMAGED');
+				assert.match(outcome.error.message, message);
+			} else {
+				assert.equal(outcome.error, undefined);
+			}
+			assert.equal(outcome.released.length, message ? 0 : data.length);
+		}
 	});
 });
 
