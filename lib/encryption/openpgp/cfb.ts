@@ -22,8 +22,8 @@ export async function* decryptCfb(
 ): AsyncGenerator<Buffer, void, undefined> {
 	const ecb = createCipheriv(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false);
 	// The block before, and what came after it.
-	const input = Buffer.alloc(BLOCK + BATCH);
-	const output = Buffer.alloc(BATCH);
+	const input = Buffer.allocUnsafeSlow(BLOCK + BATCH).fill(0, 0, BLOCK);
+	const output = Buffer.allocUnsafeSlow(BATCH);
 	const words = new Uint32Array(input.buffer, input.byteOffset + BLOCK, BATCH / 4);
 	const outputWords = new Uint32Array(output.buffer, output.byteOffset, BATCH / 4);
 	let fill = 0;

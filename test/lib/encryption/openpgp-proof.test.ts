@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,9 @@ import { generateKey } from 'openpgp';
 
 import { openFile } from '../../../lib/artifact/file-artifact';
 import { decryptor, encryptionEncoding, type EncryptionKeys } from '../../../lib/encryption/encryption';
+import { decryptCfb } from '../../../lib/encryption/openpgp/cfb';
+import { contentIn } from '../../../lib/encryption/openpgp/integrity';
+import { MessageWriter } from '../../../lib/encryption/openpgp/seal';
 import { BufferPool } from '../../../lib/streams/buffer-pool';
 import { chain } from '../../../lib/streams/chain';
 import { DigestStream } from '../../../lib/streams/digest';
@@ -84,6 +87,32 @@ describe('until an OpenPGP message is proven', () => {
 			assert.deepEqual(await open(), [0, 0]);
 		} finally {
 			await rm(folder, { recursive: true });
+		}
+	});
+
+	test('every bit of its first and last 4 KiB counts', async () => {
+		const key = randomBytes(32);
+		const writer = new MessageWriter(Buffer.alloc(0), key, 'bytes');
+		const message = await transformed(writer, sampleBytes(8192));
+		// Behind tag, length and version.
+		const ciphertext = message.subarray(7);
+		async function* once(): AsyncGenerator<Buffer> {
+			yield ciphertext;
+		}
+		const read = async () => {
+			let size = 0;
+			const plaintext = decryptCfb(key, once());
+			for await (const data of contentIn(plaintext, createHash('sha1'))) size += data.length;
+			return size;
+		};
+		assert.equal(await read(), 1 + 5 + 6 + 8192);
+		for (let place = 0; place < ciphertext.length; place++) {
+			if (place === 4096) place = ciphertext.length - 4096;
+			for (let bit = 0; bit < 8; bit++) {
+				ciphertext[place]! ^= 1 << bit;
+				await assert.rejects(read(), { code: 'DAMAGED' }, `bit ${bit} of byte ${place}`);
+				ciphertext[place]! ^= 1 << bit;
+			}
 		}
 	});
 
