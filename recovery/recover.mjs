@@ -895,10 +895,13 @@ async function* tarEntries(source) {
 				yield data;
 			}
 		};
+		// Before folders had a letter of their own, a slash stood for one.
+		const kind = (flag === '0' || flag === '7') && name.endsWith('/') ? '5' : flag;
+		if (size > 0 && '1256'.includes(kind))
+			fail('The archive is damaged: something that is no file has a size');
 		yield {
 			...{ name, size, body },
-			// Before folders had a letter of their own, a slash stood for one.
-			flag: (flag === '0' || flag === '7') && name.endsWith('/') ? '5' : flag,
+			flag: kind,
 			linkName: pax.linkpath ?? tarText(block, 157, 100),
 			mode: tarNumber(block, 100, 8) & 0o777,
 			mtime: pax.mtime === undefined ? tarNumber(block, 136, 12) : Number(pax.mtime),

@@ -85,6 +85,8 @@ async function readEnd(reader: ByteReader): Promise<void> {
 class ExtendedHeaders {
 	private global: PaxRecords = new Map();
 
+	private globalSize = 0;
+
 	private local: PaxRecords | undefined;
 
 	private longName: Buffer | undefined;
@@ -109,13 +111,20 @@ class ExtendedHeaders {
 			(raw.typeFlag === 'K' && this.longLinkName !== undefined);
 		if (isRepeated) throw damaged('an entry has more than one extended header', offset);
 		if (raw.typeFlag === 'x') this.local = decodePax(data, offset);
-		else if (raw.typeFlag === 'g') this.global = new Map([...this.global, ...decodePax(data, offset)]);
+		else if (raw.typeFlag === 'g') this.addGlobal(data, offset);
 		else if (raw.typeFlag === 'L') this.longName = untilNul(data);
 		else this.longLinkName = untilNul(data);
 		for (const key of ['path', 'linkpath', 'size']) {
 			if (this.global.has(key)) throw unsupported(`a global header that sets the ${key} of entries`);
 		}
 		return true;
+	}
+
+	/** They are held until the end, and looked through for every entry. */
+	private addGlobal(data: Buffer, offset: number): void {
+		this.globalSize += data.length;
+		if (this.globalSize > MAX_EXTENDED_HEADER) throw damaged('its global headers are too long', offset);
+		this.global = new Map([...this.global, ...decodePax(data, offset)]);
 	}
 
 	/** The entry's header with what was collected for it; the next entry starts anew. */

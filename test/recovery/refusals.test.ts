@@ -168,6 +168,8 @@ describe('recover.mjs', () => {
 			[/twice/, file('a', 'x'), file('a', 'y')],
 			[/twice/, file('a', 'x'), file('a/b', 'y')],
 			[/not unpacked/, { name: 'a', type: '3' }],
+			[/no file has a size/, { name: 'a/', body: 'hidden' }],
+			[/no file has a size/, file('a', 'x'), { name: 'b', type: '1', linkName: 'a', body: 'hidden' }],
 		] as const) {
 			const hostile = await write('hostile.tar', rawTar(...(entries as RawEntry[])));
 			await fails(['unpack', hostile, '-C', target], expected);

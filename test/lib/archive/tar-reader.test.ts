@@ -268,6 +268,13 @@ describe('an archive that can be read in two ways is refused:', () => {
 		['a pax size beyond all disks', 'DAMAGED', rawTar(pax('size', '9999999999999999'), { name: 'x' })],
 		['a pax time that is no number', 'DAMAGED', rawTar(pax('mtime', 'now'), { name: 'x' })],
 		['a huge pax header', 'DAMAGED', rawTar({ name: 'p', type: 'x', size: 2 ** 30 })],
+		[
+			'global headers that are huge together',
+			'DAMAGED',
+			rawTar(...Array.from({ length: 3 }, (_, n) => ({ ...pax(`k${n}`, 'x'.repeat(400_000)), type: 'g' })), {
+				name: 'x',
+			}),
+		],
 		['a size that is no number', 'DAMAGED', rawTar({ name: 'x', size: '0000000001z\0' })],
 		[
 			'a negative size',
