@@ -183,11 +183,10 @@ async function* verified(
 		verificationKeys: [...verificationKeys],
 		format: 'binary',
 	}).catch(notSigned);
-	const parts = (data as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
-	for (;;) {
-		const { value, done } = await parts.next().catch(notSigned);
-		if (done) break;
-		yield Buffer.from(value);
+	try {
+		for await (const part of data as unknown as AsyncIterable<Uint8Array>) yield Buffer.from(part);
+	} catch (error) {
+		notSigned(error);
 	}
 	const known = new Set(verificationKeys.flatMap((key) => key.getKeyIDs().map((id) => id.toHex())));
 	let count = 0;
