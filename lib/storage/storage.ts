@@ -65,6 +65,14 @@ export interface Unarchived {
 	withinHours?: number;
 }
 
+/** What a service tells of an object's content without reading it: by what it noted when it took that in. */
+export interface KeptChecksums {
+	/** SHA-256 of all bytes, lower-case hexadecimal, with which the service itself compared them. */
+	sha256?: string;
+	/** As `StoredObject.version`. Another one means that the content was written again. */
+	version?: string;
+}
+
 /** What keeps an object from being removed. */
 export interface StorageLock {
 	/** Until then nobody may remove it. */
@@ -133,6 +141,12 @@ export interface Storage {
 	 * @throws LifeboatError `LOCK_FAILED`, `TAGGING_FAILED`; the object stays.
 	 */
 	ensureKept?(key: string, role?: PutOptions['role'], signal?: AbortSignal): Promise<void>;
+
+	/**
+	 * The checksums that the service keeps of an object; nothing if it isn't there. Only where the version follows from the content, or
+	 * is given anew with each writing: then the same version means the same content.
+	 */
+	keptChecksums?(key: string, signal?: AbortSignal): Promise<KeptChecksums | undefined>;
 
 	/** What keeps an object from being removed now, if anything. Only where there are locks. */
 	lock?(key: string, signal?: AbortSignal): Promise<StorageLock | undefined>;

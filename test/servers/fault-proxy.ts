@@ -30,6 +30,8 @@ export type Fault =
 	| { kind: 'ignore-range' }
 	/** Each chunk, either way, takes so many milliseconds. */
 	| { kind: 'slow'; delay: number }
+	/** The service's answer gets further headers: those of a service that knows more. */
+	| { kind: 'add-headers'; headers: Record<string, string> }
 	/** One bit of the client's body changes. */
 	| { kind: 'flip-request'; at: number }
 	/** One bit of the service's body changes. */
@@ -108,7 +110,8 @@ async function forward(
 			await pipeline(answer, swallow());
 			throw new Error('lost');
 		}
-		outgoing.writeHead(answer.statusCode!, answer.rawHeaders);
+		const more = fault?.kind === 'add-headers' ? Object.entries(fault.headers).flat() : [];
+		outgoing.writeHead(answer.statusCode!, [...answer.rawHeaders, ...more]);
 		if (fault?.kind === 'cut-response') await pipeline(answer, cutting(fault.after), outgoing);
 		else if (fault?.kind === 'stall') await pipeline(answer, stalling(fault.after), outgoing);
 		else if (fault?.kind === 'slow') await pipeline(answer, slow(fault.delay), outgoing);

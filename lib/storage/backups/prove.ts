@@ -45,7 +45,7 @@ export async function readBack(
  */
 export async function proveObject(
 	storage: Storage,
-	sent: Pick<StoredObject, 'key' | 'receivedChecksum'>,
+	sent: Pick<StoredObject, 'key' | 'receivedChecksum' | 'version'>,
 	expected: Digest,
 	options: ProveOptions = {},
 ): Promise<StorageProof> {
@@ -61,7 +61,9 @@ export async function proveObject(
 			},
 		);
 	}
-	if (method === 'service-checksum' && checksum !== undefined && object.size === expected.size)
+	// What the service confirmed is what was sent; another run may have put something else in its place since.
+	const isSent = object.version === sent.version && object.size === expected.size;
+	if (method === 'service-checksum' && checksum !== undefined && isSent)
 		return { size: expected.size, sha256: expected.sha256, method, checksum };
 	const proof = await readBack(storage, key, options);
 	if (object.size === proof.size && sameDigest(proof, expected)) return proof;

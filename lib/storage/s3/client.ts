@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 
 import { LifeboatError } from '../../errors';
 
+import type { ChecksumName } from './checksums';
 import { assertSecret, parseCustomerKey, useCustomerKey } from './customer-key';
 import { providerOf, type S3Provider } from './providers';
 import type { S3Settings, S3WriteSettings } from './settings';
@@ -20,6 +21,8 @@ export interface S3Target {
 	readonly conditionalCompletion: boolean;
 	/** All parts of an upload but the last must have the same size. */
 	readonly equalParts: boolean;
+	/** With which checksum the service is asked to compare what it receives. */
+	readonly checksum: ChecksumName;
 	readonly write: S3WriteSettings;
 	/** Milliseconds without a byte after which a connection counts as dead. */
 	readonly timeout: number;
@@ -53,6 +56,7 @@ export function s3Target(settings: S3Settings): S3Target {
 		conditionalPut: provider.conditionalPut ?? false,
 		conditionalCompletion: provider.conditionalCompletion ?? false,
 		equalParts: provider.equalParts ?? false,
+		checksum: provider.sha256 ? 'SHA-256' : 'MD5',
 		write: settings,
 		timeout,
 		patience: settings.patience ?? 120_000,

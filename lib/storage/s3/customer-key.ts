@@ -9,7 +9,11 @@ const KEY_BYTES = 32;
 
 /** Requests whose object is encrypted, or decrypted, on the way ("Using server-side encryption with customer-provided keys"). */
 const reading = new Set(['GetObjectCommand', 'HeadObjectCommand']);
-const writing = new Set(['CreateMultipartUploadCommand', 'PutObjectCommand', 'UploadPartCommand']);
+const writing = new Set([
+	...['CreateMultipartUploadCommand', 'PutObjectCommand', 'UploadPartCommand'],
+	// Where parts have checksums.
+	...['CompleteMultipartUploadCommand', 'ListPartsCommand'],
+]);
 
 /** What services call the refusal of a key, apart from what they would also refuse without one. */
 const refusals = /^(AccessDenied|BadRequest|Forbidden|Invalid(Argument|Request)|Unknown(Error)?|\d{3})$/;

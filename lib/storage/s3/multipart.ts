@@ -8,13 +8,13 @@ import {
 	type MultipartUpload,
 	type Part,
 } from '@aws-sdk/client-s3';
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
 import { sendParts, type PartReader, type PartSizes } from '../parts';
 import { persist } from '../persist';
 
+import { checksumOf } from './checksums';
 import type { S3Target } from './client';
 import { isMissing, mayPass } from './errors';
 import { MAX_PARTS } from './parts';
@@ -65,22 +65,22 @@ export async function uploadParts(
 	const size = await sendParts(reader, { sizes, first, signal }, async (PartNumber, Body, stop) => {
 		if (PartNumber > MAX_PARTS) throw tooManyParts(Key);
 		const there = existing.get(PartNumber);
-		const md5 = there || request.checksums ? createHash('md5').update(Body).digest() : undefined;
-		if (there && there.Size === Body.length && isMd5(there.ETag, md5)) {
-			parts.push({ PartNumber, ETag: there.ETag });
+		const checksum = there || request.checksums ? checksumOf(Body, target.checksum) : undefined;
+		if (there && there.Size === Body.length && checksum!.isShownBy(there)) {
+			parts.push({ PartNumber, ETag: there.ETag, ...checksum!.ofPart });
 			return;
 		}
-		const { ETag } = await persist({ patience: target.patience, signal: stop, mayPass }, () =>
+		const answer = await persist({ patience: target.patience, signal: stop, mayPass }, () =>
 			target.client.send(
 				new UploadPartCommand({
 					...{ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length },
-					...(md5 && { ContentMD5: md5.toString('base64') }),
+					...checksum?.fields,
 				}),
 				{ abortSignal: stop },
 			),
 		);
-		confirmed &&= isMd5(ETag, md5);
-		parts.push({ PartNumber, ETag });
+		confirmed &&= checksum?.isShownBy(answer) ?? false;
+		parts.push({ PartNumber, ETag: answer.ETag, ...checksum?.ofPart });
 	});
 	parts.sort((a, b) => a.PartNumber! - b.PartNumber!);
 	return { uploadId: UploadId, size, parts, confirmed };
@@ -90,11 +90,6 @@ function tooManyParts(key: string): LifeboatError {
 	return new LifeboatError('FILE_TOO_LARGE', `${key} needs more than ${MAX_PARTS} parts`, {
 		hint: 'Hand the backup over as a file: its size is then known before, and the parts chosen to fit',
 	});
-}
-
-/** Whether an ETag is the MD5 of what was sent. With encryption by keys it never is. */
-export function isMd5(etag: string | undefined, md5: Buffer | undefined): boolean {
-	return md5 !== undefined && etag?.replaceAll('"', '') === md5.toString('hex');
 }
 
 /** Makes the object appear. */

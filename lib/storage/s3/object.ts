@@ -1,5 +1,6 @@
 import { HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 
+import type { KeptChecksums } from '../storage';
 import { alreadyExists } from '../taken';
 
 import type { S3Target } from './client';
@@ -46,6 +47,25 @@ export async function assertFree(target: S3Target, key: string, signal: AbortSig
 /** What to throw for an error of a conditional request. */
 export function conflict(target: S3Target, key: string, error: unknown): unknown {
 	return hasStatus(error, 409, 412) ? alreadyExists(key, target.description, error) : error;
+}
+
+/** What the service keeps of an object's content; nothing if it isn't there. */
+export async function checksumsKept(
+	target: S3Target,
+	Key: string,
+	abortSignal?: AbortSignal,
+): Promise<KeptChecksums | undefined> {
+	const asked = new HeadObjectCommand({ Bucket: target.bucket, Key, ChecksumMode: 'ENABLED' });
+	try {
+		const there = await target.client.send(asked, { abortSignal });
+		const { ChecksumSHA256: sum, ChecksumType } = there;
+		// Of an object in parts it is that of their checksums, with their number behind it.
+		const isWhole = sum !== undefined && ChecksumType !== 'COMPOSITE' && !sum.includes('-');
+		return { ...described(there), ...(isWhole && { sha256: Buffer.from(sum, 'base64').toString('hex') }) };
+	} catch (error) {
+		if (isMissing(error)) return undefined;
+		throw error;
+	}
 }
 
 /** Two versions with the same content differ in their id only. Where the bucket keeps none, it is `null`. */

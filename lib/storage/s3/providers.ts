@@ -9,6 +9,8 @@ export interface S3Provider {
 	forcePathStyle?: boolean;
 	/** All parts of an upload but the last must have the same size. */
 	equalParts?: boolean;
+	/** It compares what it receives with SHA-256 (`x-amz-checksum-sha256`) and keeps that. Others ignore it, or know MD5 only. */
+	sha256?: boolean;
 	/** `If-None-Match` is heeded when an object is put. Services that don't know it should answer 501, but some ignore it. */
 	conditionalPut?: boolean;
 	/** It is heeded when a multipart upload is completed, too. */
@@ -17,7 +19,7 @@ export interface S3Provider {
 
 /** By the names that settings use. What a provider's documentation doesn't promise isn't relied on. */
 export const s3Providers = {
-	aws: { conditionalPut: true, conditionalCompletion: true },
+	aws: { conditionalPut: true, conditionalCompletion: true, sha256: true },
 	b2: { endpoint: (region) => `https://s3.${region}.backblazeb2.com` },
 	ceph: { forcePathStyle: true, conditionalPut: true },
 	digitalocean: { endpoint: (region) => `https://${region}.digitaloceanspaces.com` },

@@ -51,6 +51,7 @@ export async function putParts(
 		...{ Bucket: target.bucket, Key: key, ContentType: request.contentType },
 		Metadata: { [UPLOAD_ID]: request.id },
 		...request.write,
+		...(request.checksums && target.checksum === 'SHA-256' && { ChecksumAlgorithm: 'SHA256' as const }),
 	};
 	const session = await openSession(target, request, create, content, signal);
 	const mine = { ...request, id: session.record.id };

@@ -8,6 +8,7 @@ import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
 import type {
 	GetOptions,
+	KeptChecksums,
 	PutOptions,
 	Storage,
 	StorageLock,
@@ -26,7 +27,7 @@ import { presignedLink } from './link';
 import { removeObject } from './remove';
 import type { S3Settings } from './settings';
 import { listUnfinished, removeUnfinished } from './unfinished';
-import { described, head } from './object';
+import { checksumsKept, described, head } from './object';
 import { UploadKept } from './put-parts';
 import { upload } from './upload';
 import { canLock, lockOf, removeVersions } from './versions';
@@ -127,6 +128,15 @@ class S3Storage implements Storage {
 			await removeObject(this.target, key, signal);
 		} catch (error) {
 			throw s3Error(error, `Deleting ${key} from ${this.description}`);
+		}
+	}
+
+	async keptChecksums(key: string, signal?: AbortSignal): Promise<KeptChecksums | undefined> {
+		assertKey(key);
+		try {
+			return await checksumsKept(this.target, key, signal);
+		} catch (error) {
+			throw s3Error(error, `Asking for the checksums of ${key} in ${this.description}`);
 		}
 	}
 

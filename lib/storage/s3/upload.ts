@@ -1,16 +1,17 @@
 import { PutObjectCommand, type PutObjectCommandOutput } from '@aws-sdk/client-s3';
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
 import { codeOf } from '../../errors';
 import { PartReader } from '../parts';
 import type { PutOptions, StoredObject } from '../storage';
 
+import { checksumOf, type Checksum } from './checksums';
 import { withClaim } from './claim';
 import type { S3Target } from './client';
 import { ensureKept, withdraw } from './ensure-kept';
 import { isNotImplemented } from './errors';
-import { isMd5, type UploadRequest } from './multipart';
+import type { UploadRequest } from './multipart';
 import { assertFree, conflict, described, head, isOurs, UPLOAD_ID, versionOf } from './object';
 import { partSizes } from './parts';
 import { assertLength, putParts } from './put-parts';
@@ -26,8 +27,15 @@ export async function upload(
 	const { size, ifExists = 'fail', contentType, resumable, checksums = false } = options;
 	const { signal = new AbortController().signal } = options;
 	const onlyNew = ifExists === 'fail';
+	// Where the service keeps them, they also tell later, without reading, that it is still what was sent.
+	const keepsChecksums = target.checksum === 'SHA-256';
 	const request: UploadRequest = {
-		...{ key, contentType, id: randomUUID(), checksums: checksums || needsChecksum(target.write) },
+		...{
+			key,
+			contentType,
+			id: randomUUID(),
+			checksums: checksums || keepsChecksums || needsChecksum(target.write),
+		},
 		write: writeParams(target.write, options.role),
 	};
 	const reader = new PartReader(source);
@@ -40,18 +48,18 @@ export async function upload(
 		const first = await reader.fill(Buffer.allocUnsafeSlow(Math.min(sizes(1), size ?? Infinity) || 1));
 		if (reader.ended) {
 			assertLength(key, size, first.length);
-			const md5 = request.checksums ? createHash('md5').update(first).digest() : undefined;
-			const answer = await putWhole(target, request, first, md5, onlyNew, signal);
+			const checksum = request.checksums ? checksumOf(first, target.checksum) : undefined;
+			const answer = await putWhole(target, request, first, checksum, onlyNew, signal);
 			await keep(target, request, options, signal);
 			const version = versionOf(answer);
-			const received = isMd5(answer?.ETag, md5) ? { receivedChecksum: 'MD5' } : {};
+			const received = checksum?.isShownBy(answer) ? { receivedChecksum: target.checksum } : {};
 			if (version !== undefined)
 				return { key, size: first.length, modifiedAt: new Date(), version, ...received };
 			return await stored(target, request, first.length, signal);
 		}
 		const sent = await putParts(target, request, reader, first, { size, sizes, onlyNew, resumable, signal });
 		await keep(target, { key, id: sent.id }, options, signal);
-		const received = sent.confirmed ? { receivedChecksum: 'MD5 of each part' } : {};
+		const received = sent.confirmed ? { receivedChecksum: `${target.checksum} of each part` } : {};
 		return { ...(await stored(target, request, sent.size, signal)), ...received };
 	} finally {
 		signal.removeEventListener('abort', cancel);
@@ -79,7 +87,7 @@ async function putWhole(
 	target: S3Target,
 	request: UploadRequest,
 	body: Buffer,
-	md5: Buffer | undefined,
+	checksum: Checksum | undefined,
 	onlyNew: boolean,
 	signal: AbortSignal,
 ): Promise<PutObjectCommandOutput | undefined> {
@@ -88,7 +96,7 @@ async function putWhole(
 			new PutObjectCommand({
 				...{ Bucket: target.bucket, Key: request.key, Body: body, ContentLength: body.length },
 				...{ ContentType: request.contentType, Metadata: { [UPLOAD_ID]: request.id }, ...condition },
-				...{ ...request.write, ...(md5 && { ContentMD5: md5.toString('base64') }) },
+				...{ ...request.write, ...checksum?.fields },
 			}),
 			{ abortSignal: stop },
 		);
