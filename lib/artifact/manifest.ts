@@ -122,6 +122,15 @@ const shared = {
 	tags: z.array(z.string().min(1)).optional(),
 	/** For incremental backups: the ids this one needs. */
 	chain: open({ parent: z.string(), base: z.string() }).optional(),
+	/**
+	 * What the storage called the object's version when it was proven there, and how that was done. As long as it calls it the same, nobody
+	 * has written the content again. It is true in that place only: a copy has its own.
+	 */
+	provenVersion: open({
+		storage: z.string(),
+		version: z.string(),
+		method: z.enum(['read-back', 'service-checksum']),
+	}).optional(),
 	tool: open({ name: z.string(), version: z.string() }),
 	/** Shell commands that restore the backup by hand, without n8n. */
 	restoreCommands: z.array(z.string()),

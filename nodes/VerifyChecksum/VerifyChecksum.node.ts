@@ -9,16 +9,18 @@ import {
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { encryptionKeyCredential } from '../shared/properties';
 import { runToOutputs } from '../shared/run';
+import { listStoredBackups } from '../shared/stored-backup-list';
 
 import * as compare from './compare.operation';
 import * as create from './create.operation';
 import { errorOutput } from './outputs';
+import * as inStorage from './in-storage.operation';
 import * as restoreTestDescriptions from './restore-test.descriptions';
 import * as restoreTest from './restore-test.operation';
 import { storedBackupCredentials, storedBackupProperties } from './stored-backup';
 import * as verify from './verify.operation';
 
-const operations = { compare, create, restoreTest, verify };
+const operations = { compare, create, inStorage, restoreTest, verify };
 
 export class VerifyChecksum implements INodeType {
 	description: INodeTypeDescription = {
@@ -28,7 +30,7 @@ export class VerifyChecksum implements INodeType {
 		group: ['transform'],
 		version: [1],
 		subtitle:
-			'={{ $parameter["operation"] === "verify" ? "verify: " + $parameter["level"] : ({ compare: "compare", create: "create checksum", restoreTest: "restore test" })[$parameter["operation"]] }}',
+			'={{ $parameter["operation"] === "verify" ? "verify: " + $parameter["level"] : ({ compare: "compare", create: "create checksum", inStorage: "verify in storage", restoreTest: "restore test" })[$parameter["operation"]] }}',
 		description: 'Prove that a backup is whole: its checksum, that it can be read, that it restores',
 		defaults: { name: 'Verify Checksum' },
 		usableAsTool: undefined,
@@ -79,6 +81,12 @@ export class VerifyChecksum implements INodeType {
 						action: 'Verify backup',
 						description: 'Compare a backup with its manifest, and pass on those that hold',
 					},
+					{
+						name: 'Verify in Storage',
+						value: 'inStorage',
+						action: 'Verify backups in storage',
+						description: 'Compare stored backups with their manifests where they lie, without staging them',
+					},
 				],
 				default: 'verify',
 			},
@@ -87,11 +95,12 @@ export class VerifyChecksum implements INodeType {
 			...verify.description,
 			...restoreTestDescriptions.description,
 			...storedBackupProperties,
+			...inStorage.description,
 			...restoreTestDescriptions.options,
 		],
 	};
 
-	methods = { credentialTest: { testEncryptionKey } };
+	methods = { credentialTest: { testEncryptionKey }, listSearch: { listStoredBackups } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runToOutputs(this, { outputs: 2, errors: errorOutput(this) }, async (itemIndex) => {

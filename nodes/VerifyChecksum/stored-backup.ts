@@ -12,6 +12,7 @@ import { prefixOf, storageCredentials, storageProperties } from '../shared/stora
 /** Operations and choices with which a node that reads no storage by itself needs one. */
 const places: Record<string, string[]>[] = [
 	{ operation: ['compare'] },
+	{ operation: ['inStorage'] },
 	{ operation: ['restoreTest'], proof: ['storage'] },
 ];
 

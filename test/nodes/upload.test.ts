@@ -245,6 +245,54 @@ describe('Upload, between a bucket and folders', () => {
 		assert.deepEqual(left.toSorted(), ['.lifeboat-new.part', '.of-others.part']);
 	});
 
+	test('what lies in a storage is verified there, by what the service keeps of it; what was changed fails', async () => {
+		for (const prefix of ['audit/a', 'audit/b'])
+			(await run([archive(), upload(inBucket({ prefix }))])).assertSuccess();
+		const damaged = (await keys('audit/b/')).find((key) => key.endsWith('.tar.zst'))!;
+		const verify = async (inStorageHow: string, connected = true, more: object = {}) => {
+			const parameters = inBucket({ operation: 'inStorage', prefix: 'audit', inStorageHow, ...more });
+			const to = (node: string) => [{ node, type: 'main' as const, index: 0 }];
+			const result = await run(
+				[
+					{ type: 'verifyChecksum', parameters },
+					{ name: 'Good', run: (items) => items },
+					{ name: 'Alert', run: (items) => items },
+				],
+				{
+					connections: {
+						Start: { main: [to('verifyChecksum')] },
+						verifyChecksum: { main: [to('Good'), ...(connected ? [to('Alert')] : [])] },
+					},
+				},
+			);
+			return result;
+		};
+		const whole = (await verify('kept')).assertSuccess().json('Good');
+		assert.deepEqual(
+			whole.map(({ verification }) => (verification as IDataObject).method),
+			['kept-checksum', 'kept-checksum'],
+		);
+		const { PutObjectCommand, HeadObjectCommand } = await import('@aws-sdk/client-s3');
+		const object = { Bucket: bucket.bucket, Key: damaged };
+		const { ContentLength } = await s3.client.send(new HeadObjectCommand(object));
+		await s3.client.send(new PutObjectCommand({ ...object, Body: Buffer.alloc(ContentLength!, 'x') }));
+		for (const [how, code] of [
+			['kept', 'NOT_COMPARABLE'],
+			['kept-or-read', 'CHECKSUM_MISMATCH'],
+			['read', 'CHECKSUM_MISMATCH'],
+		] as const) {
+			const result = (await verify(how)).assertSuccess();
+			assert.equal(result.json('Good').length, 1);
+			const [alert] = result.json('Alert');
+			assert.deepEqual([alert!.code, (alert!.backup as IDataObject).key], [code, damaged]);
+		}
+		assert.match((await verify('read', false)).error!.message, /damaged/);
+		const one = { inStorageSelect: 'key', key: { __rl: true, mode: 'key', value: damaged } };
+		assert.equal((await verify('read', true, one)).assertSuccess().json('Alert').length, 1);
+		const nothing = await verify('kept', true, { prefix: 'nothing' });
+		assert.match(nothing.error!.message, /no backup under "nothing\/"/);
+	});
+
 	test('options of S3 reach the object, and a link reads it', async () => {
 		const parameters = inBucket({
 			...{ prefix: 'options', s3Provider: 'ceph', s3Options: { tags: 'team=ops, tier = 1' } },

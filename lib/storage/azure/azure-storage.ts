@@ -4,7 +4,7 @@ import { LifeboatError } from '../../errors';
 import { assertKey, isTemporaryKey } from '../keys';
 import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, KeptChecksums, PutOptions, Storage, StoredObject } from '../storage';
 
 import { download } from './download';
 import { azureError, hasStatus, isMissing } from './errors';
@@ -68,6 +68,12 @@ class AzureStorage implements Storage {
 		} catch (error) {
 			throw azureError(error, `Looking up ${key} in ${this.description}`);
 		}
+	}
+
+	/** Not its Content-MD5: of an object in blocks that is what its writer says, and nobody compares it. */
+	async keptChecksums(key: string, signal?: AbortSignal): Promise<KeptChecksums | undefined> {
+		const { version } = (await this.stat(key, signal)) ?? {};
+		return version === undefined ? undefined : { version };
 	}
 
 	async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredObject> {

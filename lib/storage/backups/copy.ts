@@ -16,7 +16,7 @@ export interface CopyBackupResult extends StoreBackupResult {
 /**
  * Copies a backup into another storage. It streams from the one to the other, compared with its manifest on the way, and is
  * proven there as `storeBackup` does. The manifest stays what it is, save for the file's name where the key's last part
- * differs. A proof of a restore that speaks of just these bytes comes along; a pin doesn't, since it speaks of one place.
+ * differs, and for the version that was proven. A proof of a restore that speaks of just these bytes comes along; a pin doesn't, since it speaks of one place.
  *
  * @throws LifeboatError `NOT_FOUND`; `INCOMPLETE` if the original isn't whole; `INVALID_OPTION` for a copy onto itself; and
  * as `storeBackup`.

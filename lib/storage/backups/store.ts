@@ -106,19 +106,34 @@ export async function storeBackup(
 	try {
 		if (existing) await removeSidecars(storage, key, signal);
 		const proof = await proveObject(storage, object, manifest.stored, options);
-		await writeSidecars(storage, key, manifest, signal);
-		return { key, manifest, proof, sendingSeconds };
+		const proven = withVersion(storage, manifest, object, proof);
+		await writeSidecars(storage, key, proven, signal);
+		return { key, manifest: proven, proof, sendingSeconds };
 	} catch (error) {
 		throw await undo(storage, object, error, signal);
 	}
 }
 
 /** The manifest of a backup that lies under this key: it names the file as it is called there, and so do its commands. */
-function named(manifest: Manifest, key: string): Manifest {
+function named(known: Manifest, key: string): Manifest {
+	const manifest = { ...known };
+	// It speaks of the place from which the backup comes.
+	delete manifest.provenVersion;
 	const fileName = baseName(key);
 	if (manifest.fileName === fileName) return manifest;
 	const renamed = { ...manifest, fileName };
 	return { ...renamed, restoreCommands: restoreCommands(renamed) };
+}
+
+/** Notes which version it was that was proven, where the storage's version stands for the content. */
+function withVersion(
+	storage: Storage,
+	manifest: Manifest,
+	{ version }: StoredObject,
+	{ method }: StorageProof,
+): Manifest {
+	if (!storage.keptChecksums || version === undefined) return manifest;
+	return { ...manifest, provenVersion: { storage: storage.description, version, method } };
 }
 
 async function findBackup(

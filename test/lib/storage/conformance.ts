@@ -284,6 +284,24 @@ export function storageConformance(
 			assert.deepEqual(await keysOf(storage, ''), ['slow']);
 		});
 
+		check(
+			'tells, where it can, by what it keeps whether the content was written again',
+			async ({ storage }) => {
+				if (!storage.keptChecksums) return;
+				const [first, second] = [randomBytes(large), randomBytes(large)];
+				for (const size of [1000, large]) {
+					await storage.put('key', inChunks(first.subarray(0, size)), { ifExists: 'replace' });
+					const kept = await storage.keptChecksums('key');
+					assert.ok(kept?.version);
+					assert.equal(kept.version, (await storage.stat('key'))?.version);
+					assert.deepEqual(await storage.keptChecksums('key'), kept);
+					await storage.put('key', inChunks(second.subarray(0, size)), { ifExists: 'replace' });
+					assert.notEqual((await storage.keptChecksums('key'))?.version, kept.version);
+				}
+				assert.equal(await storage.keptChecksums('folder/missing'), undefined);
+			},
+		);
+
 		check('ends a download that is aborted', async ({ storage }) => {
 			await storage.put('object', inChunks(randomBytes(large)));
 			const abort = new AbortController();
