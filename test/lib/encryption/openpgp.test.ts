@@ -190,7 +190,11 @@ describe('OpenPGP and the gpg command', () => {
 		assertLifeboatError(error, 'DAMAGED');
 		assert.match(error.message, /not signed/);
 		// Signed, but by somebody else than the manifest says; then by whom it says, whose key isn't here.
-		const foreigners = await gpg.run(['--encrypt', '--sign', '-r', 'modern', '-u', 'rsa'], data);
+		const foreigners = await gpg.run(
+			['--encrypt', '--sign', '-r', 'modern', '-u', 'rsa'],
+			data,
+			'key secret',
+		);
 		for (const [signer, message] of [
 			[modern, /somebody else/],
 			[rsa, undefined],
