@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -18,8 +18,7 @@ import { DigestStream } from '../../lib/streams/digest';
 import { FileWriter } from '../../lib/streams/file-writer';
 import { readToEnd } from '../../lib/streams/read-to-end';
 
-/** Large enough that starting up counts for nothing, small enough that all of it takes two minutes. */
-const SIZE = 512 * 1024 * 1024;
+const SIZE = 1024 * 1024 * 1024;
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -28,7 +27,6 @@ const RUNS = 2;
 
 /** What this process does for a case: it reads a file, and writes one where the peer writes one. */
 interface Job {
-	name: string;
 	input: string;
 	output?: string;
 	format?: EncryptionName;
@@ -66,7 +64,6 @@ async function measure({ input, output, format, direction, keys }: Job): Promise
 
 /** As backups are written, but that the peers, too, leave it to the system when the bytes reach the disk. */
 async function writeInto(output: string, from: Readable): Promise<void> {
-	await rm(output, { force: true });
 	await pipeline(from, new FileWriter(output, { mode: 0o600, from, sync: false }));
 }
 
@@ -78,139 +75,122 @@ async function timed(command: string, args: string[], env: NodeJS.ProcessEnv = p
 	return (performance.now() - start) / 1000;
 }
 
-/** Encryption of 512 MiB of random bytes, file to file, beside the standard commands. */
+/** One line of the table: what this process does, and the command that does the same. */
+interface Case {
+	job: Job;
+	limit: number;
+	command: string;
+	args: string[];
+	/** What the command writes. */
+	theirs?: string;
+}
+
+async function measureBoth({ job, command, args, theirs }: Case, env: NodeJS.ProcessEnv) {
+	const ours: Measured[] = [];
+	const peer: number[] = [];
+	for (let run = 0; run < RUNS; run++) {
+		// Both write new files: what is removed before it reached the disk doesn't have to any more.
+		for (const path of [job.output, theirs]) if (path) await rm(path, { force: true });
+		peer.push(await timed(command, args, env));
+		const child = spawnSync(
+			process.execPath,
+			['--expose-gc', '--import', 'tsx', __filename, JSON.stringify(job)],
+			{ encoding: 'utf8' },
+		);
+		if (child.status !== 0) throw new Error(child.stderr);
+		ours.push(JSON.parse(child.stdout) as Measured);
+	}
+	return {
+		seconds: Math.min(...ours.map((run) => run.seconds)),
+		peer: Math.min(...peer),
+		mebibytes: Math.max(...ours.map((run) => run.mebibytes)),
+	};
+}
+
+/** Encrypting and decrypting in one format, each with its limit. */
+interface Format {
+	name: string;
+	format: EncryptionName;
+	limit: number;
+	encrypt: EncryptionKeys;
+	decrypt: EncryptionKeys;
+	command: string;
+	/** The command's arguments, given paths. */
+	encryptArgs: (from: string, to: string) => string[];
+	decryptArgs: (from: string, to: string) => string[];
+}
+
+async function formatsIn(folder: string): Promise<Format[]> {
+	const { identity, recipient } = await createAgeIdentity();
+	const [identityFile, passphraseFile] = [join(folder, 'identity'), join(folder, 'passphrase')];
+	await writeFile(identityFile, identity);
+	await writeFile(passphraseFile, 'passphrase\n');
+	const passphrase = { passphrase: 'passphrase' };
+	const openssl = ['enc', '-aes-256-ctr', '-pbkdf2', '-iter', '600000', '-pass', `file:${passphraseFile}`];
+	const gpg = [
+		'--batch',
+		'--yes',
+		'--quiet',
+		'--pinentry-mode',
+		'loopback',
+		'--passphrase-file',
+		passphraseFile,
+	];
+	return [
+		{
+			...{ name: 'age', format: 'age', limit: 1.2, command: 'age' },
+			encrypt: { recipients: [recipient] },
+			decrypt: { identities: [identity], ...passphrase },
+			encryptArgs: (from, to) => ['-r', recipient, '-o', to, from],
+			decryptArgs: (from, to) => ['-d', '-i', identityFile, '-o', to, from],
+		},
+		{
+			...{ name: 'aes', format: 'aes-256-gcm', limit: 1.2, command: 'openssl' },
+			...{ encrypt: passphrase, decrypt: passphrase },
+			encryptArgs: (from, to) => [...openssl, '-in', from, '-out', to],
+			decryptArgs: (from, to) => [...openssl, '-d', '-in', from, '-out', to],
+		},
+		{
+			...{ name: 'openpgp', format: 'openpgp', limit: 1.5, command: 'gpg' },
+			...{ encrypt: passphrase, decrypt: passphrase },
+			encryptArgs: (from, to) => [...gpg, '-z', '0', '--cipher-algo', 'AES256', '-c', '-o', to, from],
+			decryptArgs: (from, to) => [...gpg, '-d', '-o', to, from],
+		},
+	];
+}
+
+/** Encryption of 1 GiB of random bytes, file to file, beside the standard commands. */
 export async function bench(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-bench-'));
 	const path = (name: string) => join(folder, name);
 	const env = { ...process.env, GNUPGHOME: folder };
+	const rows: Array<{ name: string; limit: number; seconds: number; peer: number; mebibytes: number }> = [];
+	const add = async (name: string, each: Case) => {
+		rows.push({ name, limit: each.limit, ...(await measureBoth(each, env)) });
+	};
+	const data = path('data');
 	try {
-		await timed('sh', ['-c', `head -c ${SIZE} /dev/urandom > "$1"`, 'sh', path('data')]);
-		const { identity, recipient } = await createAgeIdentity();
-		await writeFile(path('identity'), identity);
-		await writeFile(path('passphrase'), 'passphrase\n');
-		const gpg = [
-			'--batch',
-			'--yes',
-			'--quiet',
-			'--pinentry-mode',
-			'loopback',
-			'--passphrase-file',
-			path('passphrase'),
-		];
-		const age = { recipients: [recipient] };
-		const keys = { identities: [identity], passphrase: 'passphrase' };
-		const passphrase = { passphrase: 'passphrase' };
-		const openssl = [
-			'enc',
-			'-aes-256-ctr',
-			'-pbkdf2',
-			'-iter',
-			'600000',
-			'-pass',
-			`file:${path('passphrase')}`,
-		];
-		const cases: Array<[Job, limit: number, command: string, args: string[]]> = [
-			[
-				{
-					name: 'age-encrypt',
-					format: 'age',
-					direction: 'encrypt',
-					keys: age,
-					input: 'data',
-					output: 'ours.age',
-				},
-				1.2,
-				'age',
-				['-r', recipient, '-o', path('theirs.age'), path('data')],
-			],
-			[
-				{ name: 'age-decrypt', format: 'age', direction: 'decrypt', keys, input: 'ours.age', output: 'out' },
-				1.2,
-				'age',
-				['-d', '-i', path('identity'), '-o', path('out2'), path('theirs.age')],
-			],
-			[
-				{
-					name: 'aes-encrypt',
-					format: 'aes-256-gcm',
-					direction: 'encrypt',
-					keys: passphrase,
-					input: 'data',
-					output: 'ours.aes',
-				},
-				1.2,
-				'openssl',
-				[...openssl, '-in', path('data'), '-out', path('theirs.aes')],
-			],
-			[
-				{
-					name: 'aes-decrypt',
-					format: 'aes-256-gcm',
-					direction: 'decrypt',
-					keys,
-					input: 'ours.aes',
-					output: 'out',
-				},
-				1.2,
-				'openssl',
-				[...openssl, '-d', '-in', path('theirs.aes'), '-out', path('out2')],
-			],
-			[
-				{
-					name: 'openpgp-encrypt',
-					format: 'openpgp',
-					direction: 'encrypt',
-					keys: passphrase,
-					input: 'data',
-					output: 'ours.gpg',
-				},
-				1.5,
-				'gpg',
-				[...gpg, '-z', '0', '--cipher-algo', 'AES256', '-c', '-o', path('theirs.gpg'), path('data')],
-			],
-			[
-				{
-					name: 'openpgp-decrypt',
-					format: 'openpgp',
-					direction: 'decrypt',
-					keys,
-					input: 'ours.gpg',
-					output: 'out',
-				},
-				1.5,
-				'gpg',
-				[...gpg, '-d', '-o', path('out2'), path('theirs.gpg')],
-			],
-			[{ name: 'sha256', direction: 'hash', keys: {}, input: 'data' }, 1.1, 'sha256sum', [path('data')]],
-		];
-		const rows = [];
-		for (const [job, limit, command, args] of cases) {
-			const whole = { ...job, input: path(job.input), ...(job.output && { output: path(job.output) }) };
-			const ours: Measured[] = [];
-			const theirs: number[] = [];
-			for (let run = 0; run < RUNS; run++) {
-				theirs.push(await timed(command, args, env));
-				const child = spawnSync(
-					process.execPath,
-					['--expose-gc', '--import', 'tsx', __filename, JSON.stringify(whole)],
-					{
-						encoding: 'utf8',
-					},
-				);
-				if (child.status !== 0) throw new Error(child.stderr);
-				ours.push(JSON.parse(child.stdout) as Measured);
-			}
-			rows.push({
-				name: job.name,
-				limit,
-				seconds: Math.min(...ours.map((run) => run.seconds)),
-				peer: Math.min(...theirs),
-				mebibytes: Math.min(...ours.map((run) => run.mebibytes)),
+		await timed('sh', ['-c', `head -c ${SIZE} /dev/urandom > "$1"`, 'sh', data]);
+		for (const { name, format, limit, encrypt, decrypt, command, ...args } of await formatsIn(folder)) {
+			const [ours, theirs, opened, theirsOpened] = ['ours', 'theirs', 'opened', 'theirs-opened'].map(
+				path,
+			) as [string, string, string, string];
+			const common = { limit, command };
+			await add(`${name}-encrypt`, {
+				...common,
+				job: { format, direction: 'encrypt', keys: encrypt, input: data, output: ours },
+				...{ args: args.encryptArgs(data, theirs), theirs },
 			});
+			await add(`${name}-decrypt`, {
+				...common,
+				job: { format, direction: 'decrypt', keys: decrypt, input: ours, output: opened },
+				...{ args: args.decryptArgs(theirs, theirsOpened), theirs: theirsOpened },
+			});
+			for (const file of [ours, theirs, opened, theirsOpened]) await rm(file);
 		}
-		console.log(
-			`Encryption of ${(await stat(path('data'))).size / MEBIBYTE} MiB of random bytes, beside the standard commands`,
-		);
+		const hash: Job = { direction: 'hash', keys: {}, input: data };
+		await add('sha256', { job: hash, limit: 1.1, command: 'sha256sum', args: [data] });
+		console.log(`Encryption of ${SIZE / MEBIBYTE} MiB of random bytes, beside the standard commands`);
 		console.table(
 			rows.map(({ name, seconds, peer, mebibytes }) => ({
 				name,
