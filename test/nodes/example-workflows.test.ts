@@ -10,8 +10,8 @@ import { createAgeIdentity } from '../../lib/encryption/encryption';
 
 import { folderFor, runExample, type ExampleRun } from './example-workflow';
 import { describeDatabase, describeFiles, sql, staged } from './fixtures';
-import { openShop, type Shop } from './shop';
-import type { WorkflowName } from '../../demo/workflow-files';
+import { dump, openShop, type Shop } from './shop';
+import { exampleWorkflows, type WorkflowName } from '../../demo/workflow-files';
 
 describe('the example workflows, as they are published', () => {
 	let shop: Shop;
@@ -44,6 +44,15 @@ describe('the example workflows, as they are published', () => {
 		...onServer,
 		sqlChecks: { check: [{ name: 'Orders', sql: 'SELECT count(*) > 1000000 FROM orders' }] },
 	};
+
+	test('all of them are told of in the README beside them', async () => {
+		const folder = join(__dirname, '../../workflows');
+		const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+		assert.deepEqual(files, exampleWorkflows.map((name) => `${name}.json`).sort());
+		const text = await readFile(join(folder, 'README.md'), 'utf8');
+		const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!);
+		assert.deepEqual(links.sort(), files);
+	});
 
 	test('nightly-backup stores one encrypted bundle, and deletes nothing yet', async () => {
 		assert.equal((await stored('shop')).length, 3);
@@ -203,8 +212,8 @@ describe('the example workflows, as they are published', () => {
 			parameters: { storage: 'local', folder: folderFor(shop, 'aws'), prefix },
 		});
 		const old = folderFor(shop, 'aws');
-		(await shop.run([shop.dump, { type: 'encrypt' }, upload('whole')])).assertSuccess();
-		(await shop.run([shop.dump, { type: 'encrypt' }, upload('damaged')])).assertSuccess();
+		(await shop.run([dump, { type: 'encrypt' }, upload('whole')])).assertSuccess();
+		(await shop.run([dump, { type: 'encrypt' }, upload('damaged')])).assertSuccess();
 		const [damaged] = await backups('damaged', 'aws');
 		const file = await open(join(old, 'damaged', damaged!), 'r+');
 		await file.write(Buffer.from('X'), 0, 1, 500);

@@ -3,101 +3,63 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { createAgeIdentity } from '../../lib/encryption/encryption';
-import { startPostgres, type PostgresServer } from '../servers/postgres';
-
-import { readBinary, runWorkflow, type WorkflowRun } from './engine';
-import {
-	createFiles,
-	createShop,
-	describeDatabase,
-	describeFiles,
-	exec,
-	postgresCredential,
-	sql,
-	staged,
-	temporaryFolder,
-} from './fixtures';
+import { readBinary, type WorkflowRun } from './engine';
+import { describeDatabase, describeFiles, exec, sql, staged } from './fixtures';
+import { dump, openShop, type Shop } from './shop';
 
 describe('the main job, node by node through the real engine', () => {
-	let server: PostgresServer;
-	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-	let keys: { identity: string; recipient: string };
-	let destination: string;
-	let run: (workflow: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) => ReturnType<typeof runWorkflow>;
+	let shop: Shop;
 
 	before(async () => {
-		[server, folder, keys] = await Promise.all([
-			startPostgres({ version: 15 }),
-			temporaryFolder(),
-			createAgeIdentity(),
-		]);
-		destination = join(folder.path, 'destination');
-		await mkdir(destination);
-		await createFiles(join(folder.path, 'uploads'));
-		await createShop(server, 'shop');
-		const credentials = {
-			postgres: postgresCredential(server, 'shop'),
-			lifeboatEncryptionApi: {
-				recipients: keys.recipient,
-				identity: keys.identity,
-				passphrase: 'correct horse',
-			},
-		};
-		run = async (workflow) => await runWorkflow({ allowedFolders: [folder.path], credentials, ...workflow });
+		shop = await openShop();
 	});
-
 	after(async () => {
-		await server?.stop();
-		await folder?.remove();
+		await shop?.close();
 	});
 
-	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
-	const upload = (prefix: string) => ({
-		type: 'upload',
-		parameters: { storage: 'local', folder: destination, prefix },
-	});
-	const download = (prefix: string) => ({
-		type: 'upload',
-		name: 'download',
-		parameters: { operation: 'download', storage: 'local', folder: destination, prefix },
-	});
+	const run = async ({ nodes, ...more }: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) =>
+		await shop.run(nodes, more);
+	const upload = (prefix: string) => shop.upload(prefix);
+	const download = (prefix: string) => shop.download(prefix);
 
 	test('a bundle of database and files, encrypted, verified, stored, and back', async () => {
-		const original = await describeDatabase(server, 'shop');
-		const files = await describeFiles(join(folder.path, 'uploads'));
+		const original = await describeDatabase(shop.server, 'shop');
+		const files = await describeFiles(join(shop.folder, 'uploads'));
 		const backup = await run({
 			nodes: [
 				dump,
 				{
 					type: 'archiveFiles',
-					parameters: { operation: 'bundle', name: 'nightly', paths: [join(folder.path, 'uploads')] },
+					parameters: { operation: 'bundle', name: 'nightly', paths: [join(shop.folder, 'uploads')] },
 				},
 				{ type: 'encrypt' },
 				{ type: 'verifyChecksum', parameters: { level: 'complete' } },
 				upload('bundles'),
-				{ type: 'applyRetention', parameters: { storage: 'local', folder: destination, prefix: 'bundles' } },
+				{
+					type: 'applyRetention',
+					parameters: { storage: 'local', folder: shop.destination, prefix: 'bundles' },
+				},
 			],
 		});
 		backup.assertSuccess();
-		assert.deepEqual(await staged(folder.path), []);
+		assert.deepEqual(await staged(shop.folder), []);
 		const [stored] = backup.json('upload') as [
 			{ stored: { key: string; sha256: string }; manifest: { fileName: string } },
 		];
 		assert.match(stored.stored.key, /^bundles\/nightly-\d{8}T\d{6}Z\.tar\.age$/);
-		assert.deepEqual((await readdir(join(destination, 'bundles'))).sort(), [
+		assert.deepEqual((await readdir(join(shop.destination, 'bundles'))).sort(), [
 			stored.manifest.fileName,
 			`${stored.manifest.fileName}.manifest.json`,
 			`${stored.manifest.fileName}.sha256`,
 		]);
 		await exec('sha256sum', ['--strict', '-c', `${stored.manifest.fileName}.sha256`], {
-			cwd: join(destination, 'bundles'),
+			cwd: join(shop.destination, 'bundles'),
 		});
 		const [decision] = backup.json('applyRetention');
 		assert.deepEqual([decision!.action, decision!.deleted], ['keep', false]);
 
-		await sql(server, 'postgres', 'CREATE DATABASE again');
-		const target = join(folder.path, 'again');
+		await sql(shop.server, 'postgres', 'CREATE DATABASE again');
+		const target = join(shop.folder, 'again');
 		const restore = await run({
 			nodes: [
 				download('bundles'),
@@ -112,9 +74,9 @@ describe('the main job, node by node through the real engine', () => {
 			],
 		});
 		restoreFiles.assertSuccess();
-		assert.equal(await describeDatabase(server, 'again'), original);
+		assert.equal(await describeDatabase(shop.server, 'again'), original);
 		assert.deepEqual(await describeFiles(target), files);
-		assert.deepEqual(await staged(folder.path), []);
+		assert.deepEqual(await staged(shop.folder), []);
 	});
 
 	for (const handOver of ['file', 'binary'] as const) {
@@ -138,17 +100,20 @@ describe('the main job, node by node through the real engine', () => {
 					manifest.tables.reduce((sum, { rows }) => sum + rows, 0),
 					2200,
 				);
-				await sql(server, 'postgres', `CREATE DATABASE ${database}`);
-				const file = join(destination, prefix, manifest.fileName);
+				await sql(shop.server, 'postgres', `CREATE DATABASE ${database}`);
+				const file = join(shop.destination, prefix, manifest.fileName);
 				await exec(
 					'bash',
 					['-c', `set -o pipefail; ${command} < '${file}' | psql -q -X -v ON_ERROR_STOP=1 -1`],
 					{
-						env: server.env(database),
+						env: shop.server.env(database),
 					},
 				);
-				assert.equal(await describeDatabase(server, database), await describeDatabase(server, 'shop'));
-				assert.deepEqual(await staged(folder.path), []);
+				assert.equal(
+					await describeDatabase(shop.server, database),
+					await describeDatabase(shop.server, 'shop'),
+				);
+				assert.deepEqual(await staged(shop.folder), []);
 			});
 		}
 	}
@@ -159,18 +124,18 @@ describe('the main job, node by node through the real engine', () => {
 		const [{ manifest }] = result.json('upload') as [
 			{ manifest: { fileName: string; restoreCommands: string[] } },
 		];
-		const identity = join(folder.path, 'identity.txt');
-		await writeFile(identity, `${keys.identity}\n`);
-		await sql(server, 'postgres', 'CREATE DATABASE by_hand');
+		const identity = join(shop.folder, 'identity.txt');
+		await writeFile(identity, `${shop.keys.identity}\n`);
+		await sql(shop.server, 'postgres', 'CREATE DATABASE by_hand');
 		const commands = manifest.restoreCommands
 			.join(' && ')
 			.replace('<identity file>', identity)
 			.replace('<empty database>', 'by_hand');
 		await exec('bash', ['-e', '-o', 'pipefail', '-c', commands], {
-			cwd: join(destination, 'age'),
-			env: server.env('by_hand'),
+			cwd: join(shop.destination, 'age'),
+			env: shop.server.env('by_hand'),
 		});
-		assert.equal(await describeDatabase(server, 'by_hand'), await describeDatabase(server, 'shop'));
+		assert.equal(await describeDatabase(shop.server, 'by_hand'), await describeDatabase(shop.server, 'shop'));
 	});
 
 	test('Decrypt gives back the very bytes that Encrypt took', async () => {
@@ -197,17 +162,17 @@ describe('the main job, node by node through the real engine', () => {
 			(await run({ nodes: [custom, { type: 'encrypt' }, upload(name)] })).assertSuccess();
 			const restore = { type: 'restore', parameters: { target: 'new', targetDatabase: name } };
 			(await run({ nodes: [download(name), restore] })).assertSuccess();
-			const original = await describeDatabase(server, 'shop');
-			assert.equal(await describeDatabase(server, name), original);
+			const original = await describeDatabase(shop.server, 'shop');
+			assert.equal(await describeDatabase(shop.server, name), original);
 			// PostgreSQL's own tool reads zstd from version 16 on.
 			if (compression === 'zstd') return;
 			const result = await run({ nodes: [custom, upload(`${name}_plain`)] });
 			const [{ manifest }] = result.assertSuccess().json('upload') as [{ manifest: { fileName: string } }];
 			assert.match(manifest.fileName, /\.dump$/);
-			await sql(server, 'postgres', `CREATE DATABASE ${name}_by_hand`);
-			const file = join(destination, `${name}_plain`, manifest.fileName);
-			await exec('pg_restore', ['-1', '-d', `${name}_by_hand`, file], { env: server.env() });
-			assert.equal(await describeDatabase(server, `${name}_by_hand`), original);
+			await sql(shop.server, 'postgres', `CREATE DATABASE ${name}_by_hand`);
+			const file = join(shop.destination, `${name}_plain`, manifest.fileName);
+			await exec('pg_restore', ['-1', '-d', `${name}_by_hand`, file], { env: shop.server.env() });
+			assert.equal(await describeDatabase(shop.server, `${name}_by_hand`), original);
 		});
 	}
 
@@ -221,30 +186,34 @@ describe('the main job, node by node through the real engine', () => {
 		});
 		const databases = async () =>
 			(
-				await sql(server, 'postgres', `SELECT datname FROM pg_database WHERE datname ~ '^fresh' ORDER BY 1`)
+				await sql(
+					shop.server,
+					'postgres',
+					`SELECT datname FROM pg_database WHERE datname ~ '^fresh' ORDER BY 1`,
+				)
 			).flat();
 		(await run(restore('new', 'fresh'))).assertSuccess();
-		assert.equal(await describeDatabase(server, 'fresh'), await describeDatabase(server, 'shop'));
+		assert.equal(await describeDatabase(shop.server, 'fresh'), await describeDatabase(shop.server, 'shop'));
 		const again = await run(restore('new', 'fresh'));
 		assert.match(again.error!.message, /fresh/);
-		await sql(server, 'fresh', 'DELETE FROM orders', 'CREATE TABLE later (a int)');
+		await sql(shop.server, 'fresh', 'DELETE FROM orders', 'CREATE TABLE later (a int)');
 		(await run(restore('swap', 'fresh'))).assertSuccess();
-		assert.equal(await describeDatabase(server, 'fresh'), await describeDatabase(server, 'shop'));
+		assert.equal(await describeDatabase(shop.server, 'fresh'), await describeDatabase(shop.server, 'shop'));
 		const kept = (await databases()).filter((name) => name !== 'fresh');
 		assert.equal(kept.length, 1);
-		assert.deepEqual(await sql(server, String(kept[0]), 'SELECT count(*)::int FROM later'), [[0]]);
+		assert.deepEqual(await sql(shop.server, String(kept[0]), 'SELECT count(*)::int FROM later'), [[0]]);
 		(await run(restore('swap', 'fresh', 'drop'))).assertSuccess();
 		assert.deepEqual(await databases(), ['fresh', ...kept]);
-		assert.deepEqual(await staged(folder.path), []);
+		assert.deepEqual(await staged(shop.folder), []);
 	});
 
 	test('one copy can be stored in two places', async () => {
 		const result = await run({ nodes: [dump, upload('first'), { ...upload('second'), name: 'second' }] });
 		result.assertSuccess();
-		const [first] = await readdir(join(destination, 'first'));
+		const [first] = await readdir(join(shop.destination, 'first'));
 		assert.deepEqual(
-			await readFile(join(destination, 'first', first!)),
-			await readFile(join(destination, 'second', first!)),
+			await readFile(join(shop.destination, 'first', first!)),
+			await readFile(join(shop.destination, 'second', first!)),
 		);
 	});
 
@@ -256,7 +225,7 @@ describe('the main job, node by node through the real engine', () => {
 			nodes: [
 				{
 					type: 'upload',
-					parameters: { operation: 'list', storage: 'local', folder: destination, prefix: 'listed' },
+					parameters: { operation: 'list', storage: 'local', folder: shop.destination, prefix: 'listed' },
 				},
 			],
 		});
@@ -276,7 +245,7 @@ describe('the main job, node by node through the real engine', () => {
 			await new Promise((resolve) => setTimeout(resolve, 1100));
 		}
 		const parameters = {
-			...{ storage: 'local', folder: destination, prefix, policy: 'custom', rules: { keepLast: 2 } },
+			...{ storage: 'local', folder: shop.destination, prefix, policy: 'custom', rules: { keepLast: 2 } },
 		};
 		const dry = await run({ nodes: [{ type: 'applyRetention', parameters }] });
 		assert.deepEqual(
@@ -290,7 +259,7 @@ describe('the main job, node by node through the real engine', () => {
 				['delete', false],
 			],
 		);
-		assert.equal((await readdir(join(destination, prefix))).length, 9);
+		assert.equal((await readdir(join(shop.destination, prefix))).length, 9);
 		const every = {
 			...{
 				keepLast: 1,
@@ -319,7 +288,7 @@ describe('the main job, node by node through the real engine', () => {
 				.sort(),
 			[false, false, true],
 		);
-		assert.equal((await readdir(join(destination, prefix))).length, 6);
+		assert.equal((await readdir(join(shop.destination, prefix))).length, 6);
 	});
 
 	test('Create Checksum makes a file that sha256sum -c takes', async () => {
@@ -330,7 +299,7 @@ describe('the main job, node by node through the real engine', () => {
 			],
 		});
 		const { binary, json } = result.assertSuccess().node('verifyChecksum').items[0]!;
-		const work = join(folder.path, 'sums');
+		const work = join(shop.folder, 'sums');
 		await mkdir(work);
 		const { fileName } = json.manifest as { fileName: string };
 		await writeFile(join(work, fileName), await readBinary(binary!.data!));
@@ -353,10 +322,10 @@ describe('the main job, node by node through the real engine', () => {
 			],
 		});
 		assert.equal(waiting.status, 'waiting');
-		assert.equal((await staged(folder.path)).length > 0, true);
+		assert.equal((await staged(shop.folder)).length > 0, true);
 		const resumed = await waiting.resume();
 		resumed.assertSuccess();
-		assert.equal((await readdir(join(destination, 'waited'))).length, 3);
-		await rm(join(folder.path, 'lifeboat-staging'), { recursive: true, force: true });
+		assert.equal((await readdir(join(shop.destination, 'waited'))).length, 3);
+		await rm(join(shop.folder, 'lifeboat-staging'), { recursive: true, force: true });
 	});
 });

@@ -1,73 +1,56 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import type { INodeExecutionData } from 'n8n-workflow';
 
-import { createAgeIdentity } from '../../lib/encryption/encryption';
 import { toRetentionBackup } from '../../lib/retention/backup';
 import { listBackups } from '../../lib/storage/backups';
 import { localStorage } from '../../lib/storage/local/local-storage';
-import { startPostgres, type PostgresServer } from '../servers/postgres';
-
-import { runWorkflow, type WorkflowRun } from './engine';
-import { createFiles, createShop, postgresCredential, sql, staged, temporaryFolder } from './fixtures';
+import { sql, staged } from './fixtures';
+import { dump, openShop, type Shop } from './shop';
 
 describe('Restore Test', () => {
-	let server: PostgresServer;
-	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-	let destination: string;
-	let credentials: NonNullable<WorkflowRun['credentials']>;
+	let shop: Shop;
 
 	before(async () => {
-		[server, folder] = await Promise.all([startPostgres({ version: 15 }), temporaryFolder()]);
-		destination = join(folder.path, 'destination');
-		await mkdir(destination);
-		await createFiles(join(folder.path, 'uploads'));
-		await createShop(server, 'shop');
-		const { identity, recipient } = await createAgeIdentity();
-		credentials = {
-			postgres: postgresCredential(server, 'shop'),
-			lifeboatEncryptionApi: { recipients: recipient, identity },
-		};
+		shop = await openShop();
 	});
 	after(async () => {
-		await server?.stop();
-		await folder?.remove();
+		await shop?.close();
 	});
 
-	const run = async (nodes: WorkflowRun['nodes'], more: Partial<WorkflowRun> = {}) =>
-		await runWorkflow({ allowedFolders: [folder.path], credentials, nodes, ...more });
-	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
-	const place = (prefix: string) => ({ storage: 'local', folder: destination, prefix });
-	const upload = (prefix: string) => ({ type: 'upload', parameters: place(prefix) });
-	const download = (prefix: string) => ({
-		type: 'upload',
-		name: 'download',
-		parameters: { operation: 'download', ...place(prefix) },
-	});
+	const run: Shop['run'] = async (...workflow) => await shop.run(...workflow);
+	const place = (prefix: string) => ({ storage: 'local', folder: shop.destination, prefix });
+	const upload = (prefix: string) => shop.upload(prefix);
+	const download = (prefix: string) => shop.download(prefix);
 	const restoreTest = (parameters: Record<string, unknown>) => ({
 		type: 'verifyChecksum',
 		parameters: { operation: 'restoreTest', ...parameters },
 	});
 	const check = (text: string, more = {}) => ({ check: [{ name: '', sql: text, expect: 'true', ...more }] });
 	const proofIn = async (prefix: string) => {
-		const name = (await readdir(join(destination, prefix))).find((each) => each.endsWith('.proof.json'));
+		const name = (await readdir(join(shop.destination, prefix))).find((each) => each.endsWith('.proof.json'));
 		if (!name) return undefined;
-		return JSON.parse(await readFile(join(destination, prefix, name), 'utf8')) as Record<string, unknown>;
+		return JSON.parse(await readFile(join(shop.destination, prefix, name), 'utf8')) as Record<
+			string,
+			unknown
+		>;
 	};
 	const proven = async (prefix: string) => {
-		const storage = localStorage({ folder: destination });
+		const storage = localStorage({ folder: shop.destination });
 		const found: unknown[] = [];
 		for await (const backup of listBackups(storage, { prefix })) found.push(toRetentionBackup(backup).proven);
 		return found;
 	};
 	const scratchDatabases = async () =>
-		(await sql(server, 'postgres', `SELECT datname FROM pg_database WHERE datname LIKE 'lifeboat%'`)).flat();
+		(
+			await sql(shop.server, 'postgres', `SELECT datname FROM pg_database WHERE datname LIKE 'lifeboat%'`)
+		).flat();
 
 	test('an encrypted bundle of database and files, restored in process, is proven for retention', async () => {
-		const bundle = { operation: 'bundle', name: 'nightly', paths: [join(folder.path, 'uploads')] };
+		const bundle = { operation: 'bundle', name: 'nightly', paths: [join(shop.folder, 'uploads')] };
 		(
 			await run([dump, { type: 'archiveFiles', parameters: bundle }, { type: 'encrypt' }, upload('bundle')])
 		).assertSuccess();
@@ -90,7 +73,7 @@ describe('Restore Test', () => {
 		assert.deepEqual(Object.keys(json).sort(), ['artifact', 'from', 'manifest', 'verification']);
 		assert.equal((await proofIn('bundle'))!.passed, true);
 		assert.deepEqual(await proven('bundle'), [true]);
-		assert.deepEqual(await staged(folder.path), []);
+		assert.deepEqual(await staged(shop.folder), []);
 	});
 
 	test('a check that does not hold comes out of Failed, and is written down, too', async () => {
@@ -139,7 +122,7 @@ describe('Restore Test', () => {
 	test('a check without SQL, and a server that is not there, are errors', async () => {
 		const empty = await run([dump, restoreTest({ scratch: 'server', sqlChecks: check(' ') })]);
 		assert.match(empty.error!.message, /SQL check 1.* is empty/);
-		const away = { ...credentials.postgres!, port: 1 };
+		const away = { ...shop.credentials.postgres!, port: 1 };
 		const unreachable = await run([
 			dump,
 			{ ...restoreTest({ scratch: 'server' }), credentials: { postgres: away } },
@@ -148,7 +131,7 @@ describe('Restore Test', () => {
 	});
 
 	test('Stop drops the scratch database', async () => {
-		await sql(server, 'shop', 'CREATE TABLE many AS SELECT n FROM generate_series(1, 2000000) n');
+		await sql(shop.server, 'shop', 'CREATE TABLE many AS SELECT n FROM generate_series(1, 2000000) n');
 		const stop = new AbortController();
 		const running = run([dump, restoreTest({ scratch: 'server' })], { signal: stop.signal });
 		for (;;) {

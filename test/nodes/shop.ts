@@ -22,12 +22,14 @@ export interface Shop {
 	credentials: Credentials;
 	/** Runs a workflow with all of it. */
 	run: (nodes: WorkflowRun['nodes'], more?: Partial<WorkflowRun>) => Promise<RunResult>;
-	dump: TestNode;
 	upload: (prefix: string) => TestNode;
 	/** A node `download` that gets the newest backup. */
 	download: (prefix: string) => TestNode;
 	close: () => Promise<void>;
 }
+
+/** Backs the database up, as a job of its name. */
+export const dump: TestNode = { type: 'dumpDatabase', parameters: { name: 'shop' } };
 
 /** Starts the server and makes the database `shop`, and the files. */
 export async function openShop({ orders = 2000 }: { orders?: number } = {}): Promise<Shop> {
@@ -52,7 +54,6 @@ export async function openShop({ orders = 2000 }: { orders?: number } = {}): Pro
 		...{ server, folder: folder.path, uploads, destination, keys, credentials },
 		run: async (nodes, more = {}) =>
 			await runWorkflow({ allowedFolders: [folder.path], credentials, nodes, ...more }),
-		dump: { type: 'dumpDatabase', parameters: { name: 'shop' } },
 		upload: (prefix) => ({ type: 'upload', parameters: place(prefix) }),
 		download: (prefix) => ({
 			...{ type: 'upload', name: 'download' },
