@@ -58,7 +58,7 @@ export async function openFile(path: string, range: FileRange = {}): Promise<Rea
 		if (error instanceof LifeboatError) throw error;
 		if (codeOf(error) === 'ENOENT') {
 			throw new LifeboatError('NOT_FOUND', `${path} does not exist`, {
-				hint: 'A staged backup is removed when its execution ends: pass it on within the same execution, or store it with Upload',
+				hint: 'Check the path: it must be the one that n8n sees (inside its container, if it runs in one)',
 				cause: error,
 			});
 		}

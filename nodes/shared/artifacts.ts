@@ -5,9 +5,9 @@ import { Readable } from 'node:stream';
 import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import type { Artifact } from '../../lib/artifact/artifact';
-import { fileArtifact, storedArtifact } from '../../lib/artifact/file-artifact';
+import { openFile, storedArtifact } from '../../lib/artifact/file-artifact';
 import { parseManifest, type Manifest } from '../../lib/artifact/manifest';
-import { LifeboatError } from '../../lib/errors';
+import { codeOf, LifeboatError } from '../../lib/errors';
 
 import { resolveAllowed } from './file-access';
 import { cancelSignal } from './run';
@@ -42,7 +42,8 @@ export async function readArtifact(context: IExecuteFunctions, itemIndex: number
 	const manifest = parseManifest(json.manifest, 'manifest in the input item');
 	const reference = json.artifact as unknown as Reference;
 	if (reference.handOver === 'file') {
-		return fileArtifact(manifest, await resolveAllowed(context, String(reference.path)));
+		const path = await resolveAllowed(context, String(reference.path));
+		return storedArtifact(manifest, async () => await openStaged(path, manifest.fileName));
 	}
 	if (reference.handOver === 'binary') {
 		return storedArtifact(manifest, binaryData(context, itemIndex, reference.field).open);
@@ -50,6 +51,19 @@ export async function readArtifact(context: IExecuteFunctions, itemIndex: number
 	throw new LifeboatError('NO_BACKUP', 'The input item does not say where the bytes of its backup are', {
 		hint: 'Pass on the fields "artifact" and "manifest" unchanged. If they are, update n8n-nodes-lifeboat',
 	});
+}
+
+/** @throws LifeboatError `STAGED_GONE` with the ways in which that happens in the editor. */
+async function openStaged(path: string, fileName: string): Promise<Readable> {
+	try {
+		return await openFile(path);
+	} catch (error) {
+		if (codeOf(error) !== 'NOT_FOUND') throw error;
+		throw new LifeboatError('STAGED_GONE', `The staged file of the backup ${fileName} is gone`, {
+			hint: 'It is removed when the execution that made it ends. Run the whole workflow instead of this step alone, and unpin the data of the nodes before; a sub-workflow must store its backup with Upload',
+			cause: error,
+		});
+	}
 }
 
 /** The file in a binary field, which must be there: opened from its start as often as need be. */

@@ -3,63 +3,30 @@ import { mkdir, open, readdir, readlink, rm, stat, symlink, writeFile } from 'no
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { createAgeIdentity } from '../../lib/encryption/encryption';
-import { startPostgres, type PostgresServer } from '../servers/postgres';
-
-import { runWorkflow, type WorkflowRun } from './engine';
-import {
-	createFiles,
-	createShop,
-	describeDatabase,
-	exec,
-	postgresCredential,
-	sql,
-	staged,
-	stagedInTheEnd,
-	temporaryFolder,
-} from './fixtures';
+import type { WorkflowRun } from './engine';
+import { createFiles, describeDatabase, exec, sql, staged, stagedInTheEnd } from './fixtures';
+import { dump, openShop, type Shop } from './shop';
 
 /** What n8n would replace by a canned text, and what no operator should have to read. */
 const unreadable = /ENOENT|EACCES|ECONN|ETIMEDOUT|EEXIST|EPERM|ENOSPC|undefined|\[object|^\s*at /m;
 
 describe('failures end in a clear error and leave nothing behind', () => {
-	let server: PostgresServer;
-	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-	let destination: string;
-	let credentials: NonNullable<WorkflowRun['credentials']>;
+	let shop: Shop;
 
 	before(async () => {
-		[server, folder] = await Promise.all([startPostgres({ version: 15 }), temporaryFolder()]);
-		destination = join(folder.path, 'destination');
-		await mkdir(destination);
-		await createShop(server, 'shop', 100_000);
-		await sql(server, 'postgres', 'CREATE DATABASE target');
-		const { identity, recipient } = await createAgeIdentity();
-		credentials = {
-			postgres: postgresCredential(server, 'shop'),
-			lifeboatEncryptionApi: { recipients: recipient, identity, passphrase: 'correct horse' },
-		};
+		shop = await openShop({ orders: 100_000 });
+		await sql(shop.server, 'postgres', 'CREATE DATABASE target');
 	});
-
 	after(async () => {
-		await server?.stop();
-		await folder?.remove();
+		await shop?.close();
 	});
 
-	const dump = { type: 'dumpDatabase', parameters: { name: 'shop' } };
-	const upload = (prefix: string) => ({
-		type: 'upload',
-		parameters: { storage: 'local', folder: destination, prefix },
-	});
-	const download = (prefix: string) => ({
-		type: 'upload',
-		name: 'download',
-		parameters: { operation: 'download', storage: 'local', folder: destination, prefix },
-	});
+	const upload = (prefix: string) => shop.upload(prefix);
+	const download = (prefix: string) => shop.download(prefix);
 	const restore = { type: 'restore', parameters: { targetDatabase: 'target' } };
 
-	const run = async (workflow: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) =>
-		await runWorkflow({ allowedFolders: [folder.path], credentials, ...workflow });
+	const run = async ({ nodes, ...more }: Pick<WorkflowRun, 'nodes'> & Partial<WorkflowRun>) =>
+		await shop.run(nodes, more);
 
 	/** Expects a failure that an operator can act on, and that nothing is left in the staging folder. */
 	async function fails(
@@ -73,16 +40,16 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		assert.match(error!.message, message);
 		assert.match(error!.description ?? '', description);
 		assert.doesNotMatch(`${error!.message}\n${error!.description}`, unreadable);
-		for (const secret of ['correct horse', server.password, 'AGE-SECRET-KEY']) {
+		for (const secret of ['correct horse', shop.server.password, 'AGE-SECRET-KEY']) {
 			assert.ok(!error!.text.includes(secret), 'a secret in the error');
 		}
-		assert.deepEqual(await staged(folder.path), []);
+		assert.deepEqual(await staged(shop.folder), []);
 	}
 
 	const inTarget = async () =>
 		(
 			await sql(
-				server,
+				shop.server,
 				'target',
 				`SELECT count(*)::int FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
 			)
@@ -91,21 +58,34 @@ describe('failures end in a clear error and leave nothing behind', () => {
 	test('a wrong passphrase', async () => {
 		const encrypt = { type: 'encrypt', parameters: { encryptFor: 'passphrase' } };
 		(await run({ nodes: [dump, encrypt, upload('passphrase')] })).assertSuccess();
-		const wrong = { ...credentials, lifeboatEncryptionApi: { passphrase: 'wrong' } };
+		const wrong = { ...shop.credentials, lifeboatEncryptionApi: { passphrase: 'wrong' } };
 		await fails({ nodes: [download('passphrase'), restore], credentials: wrong }, /passphrase/i);
 		assert.equal(await inTarget(), 0);
 	});
 
 	test('no key at all', async () => {
 		(await run({ nodes: [dump, { type: 'encrypt' }, upload('nokey')] })).assertSuccess();
-		const none = { postgres: credentials.postgres! };
+		const none = { postgres: shop.credentials.postgres! };
 		await fails({ nodes: [download('nokey'), restore], credentials: none }, /shop-.*encrypted|key|identity/i);
+	});
+
+	test('a backup of an earlier execution, as a step that is run alone or pinned data pass it on', async () => {
+		const earlier = (await run({ nodes: [dump] })).assertSuccess();
+		const input = earlier.node('dumpDatabase').items.map(({ json }) => ({ json }));
+		for (const node of [upload('gone'), { type: 'encrypt' }, { type: 'verifyChecksum' }, restore]) {
+			await fails(
+				{ nodes: [node], input },
+				/staged file of the backup shop-.* is gone/,
+				/Run the whole workflow/,
+			);
+		}
+		assert.deepEqual(await readdir(join(shop.destination, 'gone')).catch(() => []), []);
 	});
 
 	test('a flipped bit in the stored object', async () => {
 		(await run({ nodes: [dump, upload('flipped')] })).assertSuccess();
-		const name = (await readdir(join(destination, 'flipped'))).sort()[0]!;
-		const path = join(destination, 'flipped', name);
+		const name = (await readdir(join(shop.destination, 'flipped'))).sort()[0]!;
+		const path = join(shop.destination, 'flipped', name);
 		const file = await open(path, 'r+');
 		const middle = Math.floor((await stat(path)).size / 2);
 		const byte = Buffer.alloc(1);
@@ -132,11 +112,11 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		};
 		await fails({ nodes: [dump, flip, { type: 'verifyChecksum' }] }, /shop-.*damaged/);
 		await fails({ nodes: [dump, flip, upload('staged-flip')] }, /shop-.*damaged/);
-		assert.deepEqual(await readdir(join(destination, 'staged-flip')).catch(() => []), []);
+		assert.deepEqual(await readdir(join(shop.destination, 'staged-flip')).catch(() => []), []);
 	});
 
 	test('a full disk, where the backup is staged and where it is stored', async () => {
-		const small = join(folder.path, 'small');
+		const small = join(shop.folder, 'small');
 		await mkdir(small);
 		await exec('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', small]);
 		try {
@@ -162,7 +142,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 	async function killCopy(statement: string): Promise<void> {
 		for (let i = 0; i < 2000; i++) {
 			const [row] = await sql(
-				server,
+				shop.server,
 				'postgres',
 				`SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity
 					WHERE pid <> pg_backend_pid() AND state = 'active' AND query LIKE '${statement}'`,
@@ -174,26 +154,26 @@ describe('failures end in a clear error and leave nothing behind', () => {
 
 	test('a database connection that is killed during the dump', async () => {
 		await sql(
-			server,
+			shop.server,
 			'shop',
 			`INSERT INTO orders (customer, total, state) SELECT 1, n, 'new' FROM generate_series(1, 600000) n`,
 		);
 		const killed = killCopy('COPY%orders%');
 		await fails({ nodes: [dump, upload('killed')] }, /connection/i);
 		await killed;
-		assert.deepEqual(await readdir(join(destination, 'killed')).catch(() => []), []);
+		assert.deepEqual(await readdir(join(shop.destination, 'killed')).catch(() => []), []);
 	});
 
 	test('a database connection that is killed during the restore leaves the target as it was', async () => {
 		(await run({ nodes: [dump, upload('whole')] })).assertSuccess();
-		await sql(server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
-		const before = await describeDatabase(server, 'target');
+		await sql(shop.server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
+		const before = await describeDatabase(shop.server, 'target');
 		const killed = killCopy('COPY%orders%');
 		const clean = { ...restore, parameters: { ...restore.parameters, ifNotEmpty: 'clean' } };
 		await fails({ nodes: [download('whole'), clean] }, /connection/i);
 		await killed;
-		assert.equal(await describeDatabase(server, 'target'), before);
-		await sql(server, 'target', 'DROP TABLE precious');
+		assert.equal(await describeDatabase(shop.server, 'target'), before);
+		await sql(shop.server, 'target', 'DROP TABLE precious');
 	});
 
 	test('a cancelled execution ends quietly, in every node that moves bytes', async () => {
@@ -215,13 +195,13 @@ describe('failures end in a clear error and leave nothing behind', () => {
 			// A node may have been done before the signal came; then the whole run succeeded, which is no error either.
 			assert.equal(result.error?.message.includes('failed unexpectedly') ?? false, false, name);
 			if (name === 'dumpDatabase') assert.equal(result.status, 'canceled');
-			assert.deepEqual(await stagedInTheEnd(folder.path), [], name);
-			const left = await readdir(join(destination, 'cancelled')).catch(() => []);
+			assert.deepEqual(await stagedInTheEnd(shop.folder), [], name);
+			const left = await readdir(join(shop.destination, 'cancelled')).catch(() => []);
 			assert.equal(left.length % 3, 0, `${name} left ${left.join(', ')}`);
-			await rm(join(destination, 'cancelled'), { recursive: true, force: true });
+			await rm(join(shop.destination, 'cancelled'), { recursive: true, force: true });
 		}
 		const [row] = await sql(
-			server,
+			shop.server,
 			'postgres',
 			`SELECT count(*)::int FROM pg_stat_activity WHERE datname = 'shop'`,
 		);
@@ -247,14 +227,17 @@ describe('failures end in a clear error and leave nothing behind', () => {
 	});
 
 	test('a wrong password, an unknown database, a server that is not there', async () => {
-		const wrong = (change: object) => ({ ...credentials, postgres: { ...credentials.postgres!, ...change } });
+		const wrong = (change: object) => ({
+			...shop.credentials,
+			postgres: { ...shop.credentials.postgres!, ...change },
+		});
 		await fails({ nodes: [dump], credentials: wrong({ password: 'nope' }) }, /password|log ?in/i);
 		await fails({ nodes: [dump], credentials: wrong({ database: 'nowhere' }) }, /nowhere/);
 		await fails({ nodes: [dump], credentials: wrong({ port: 1 }) }, /127\.0\.0\.1/);
 	});
 
 	test('a locked table', async () => {
-		const locked = sql(server, 'shop', 'BEGIN; LOCK TABLE orders; SELECT pg_sleep(4); COMMIT');
+		const locked = sql(shop.server, 'shop', 'BEGIN; LOCK TABLE orders; SELECT pg_sleep(4); COMMIT');
 		await new Promise((resolve) => setTimeout(resolve, 300));
 		const parameters = { ...dump.parameters, options: { lockTimeout: 1 } };
 		await fails({ nodes: [{ ...dump, parameters }] }, /orders/);
@@ -263,42 +246,42 @@ describe('failures end in a clear error and leave nothing behind', () => {
 
 	test('a table that may not be read', async () => {
 		await sql(
-			server,
+			shop.server,
 			'shop',
 			`CREATE ROLE reader LOGIN PASSWORD 'reader'`,
 			'GRANT SELECT ON customers TO reader',
 		);
 		const reader = {
-			...credentials,
-			postgres: { ...credentials.postgres!, user: 'reader', password: 'reader' },
+			...shop.credentials,
+			postgres: { ...shop.credentials.postgres!, user: 'reader', password: 'reader' },
 		};
 		await fails({ nodes: [dump], credentials: reader }, /reader may not read public\.orders/);
 	});
 
 	test('a target that is not empty', async () => {
 		(await run({ nodes: [dump, upload('not-empty')] })).assertSuccess();
-		await sql(server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
+		await sql(shop.server, 'target', 'CREATE TABLE precious AS SELECT 42 AS answer');
 		await fails({ nodes: [download('not-empty'), restore] }, /target.*not empty/);
 		const clean = { ...restore, parameters: { ...restore.parameters, ifNotEmpty: 'clean' } };
 		(await run({ nodes: [download('not-empty'), clean] })).assertSuccess();
-		assert.equal(await describeDatabase(server, 'target'), await describeDatabase(server, 'shop'));
+		assert.equal(await describeDatabase(shop.server, 'target'), await describeDatabase(shop.server, 'shop'));
 	});
 
 	test('files that exist already', async () => {
-		await createFiles(join(folder.path, 'files'));
+		await createFiles(join(shop.folder, 'files'));
 		const archive = {
 			type: 'archiveFiles',
-			parameters: { name: 'files', paths: [join(folder.path, 'files')] },
+			parameters: { name: 'files', paths: [join(shop.folder, 'files')] },
 		};
 		const toFiles = {
 			type: 'restore',
-			parameters: { operation: 'files', targetFolder: join(folder.path, 'files') },
+			parameters: { operation: 'files', targetFolder: join(shop.folder, 'files') },
 		};
 		await fails({ nodes: [archive, toFiles] }, /files/);
 	});
 
 	test('links that lead out of the target', async () => {
-		const [source, target] = [join(folder.path, 'linked'), join(folder.path, 'linked-again')];
+		const [source, target] = [join(shop.folder, 'linked'), join(shop.folder, 'linked-again')];
 		await mkdir(source);
 		await writeFile(join(source, 'file'), 'content');
 		await symlink('/etc/passwd', join(source, 'out'));
@@ -323,7 +306,7 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		await fails(
 			{
 				nodes: [
-					{ type: 'archiveFiles', parameters: { name: 'x', paths: [join(folder.path, 'no-such-folder')] } },
+					{ type: 'archiveFiles', parameters: { name: 'x', paths: [join(shop.folder, 'no-such-folder')] } },
 				],
 			},
 			/no-such-folder/,
@@ -336,7 +319,10 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		await fails(
 			{
 				nodes: [
-					{ type: 'applyRetention', parameters: { storage: 'local', folder: destination, policy: 'custom' } },
+					{
+						type: 'applyRetention',
+						parameters: { storage: 'local', folder: shop.destination, policy: 'custom' },
+					},
 				],
 			},
 			/no rule/,
