@@ -18,6 +18,8 @@ const wanted = [
 	{ program: 'ceph-osd', package: 'ceph-osd' },
 	{ program: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' },
 	{ program: 'curl', package: 'curl' },
+	{ program: 'gcc', package: 'gcc' },
+	{ program: '/usr/include/stdlib.h', package: 'libc6-dev' },
 	{ program: 'gpg', package: 'gnupg' },
 	{ program: 'gpgconf', package: 'gpgconf' },
 	{ program: 'gzip', package: 'gzip' },
