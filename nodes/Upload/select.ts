@@ -15,7 +15,7 @@ const byId = {
 	description: 'The one with this ID in its manifest, wherever it lies under the prefix',
 };
 const byKey = {
-	name: 'By Key',
+	name: 'From List or By Key',
 	value: 'key',
 	description: 'Chosen from the list of what lies there, or by its key',
 };

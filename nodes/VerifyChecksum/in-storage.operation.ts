@@ -22,7 +22,11 @@ export const description: INodeProperties[] = [
 		type: 'options',
 		options: [
 			{ name: 'All Under the Prefix', value: 'all', description: 'One item for each' },
-			{ name: 'By Key', value: 'key', description: 'Chosen from the list of what lies there, or by its key' },
+			{
+				name: 'From List or By Key',
+				value: 'key',
+				description: 'Chosen from the list of what lies there, or by its key',
+			},
 		],
 		default: 'all',
 		description: 'Which backups to verify',
