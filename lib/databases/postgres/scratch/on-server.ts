@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 import type { Client } from 'pg';
 
 import { LifeboatError, messageOf } from '../../../errors';
@@ -10,12 +8,10 @@ import { quoteIdentifier } from '../identifiers';
 import { restorePostgres } from '../restore/restore';
 
 import { compareRestored } from './checks';
+import { leftByOthers, scratchName } from './names';
 import { readNeeds, type DumpNeeds } from './needs';
 import { asNotTestable } from './not-testable';
 import { runSqlChecks } from './sql-checks';
-
-/** What the names of scratch databases begin with, so that one that was left can be told from any other. */
-export const SCRATCH_PREFIX = 'lifeboat_restore_test_';
 
 export interface ServerScratchOptions {
 	/** The database to connect to while the scratch database is made and dropped: `postgres` unless given. */
@@ -35,8 +31,7 @@ export function serverScratch(
 		// Roles belong to the whole server: a test must change none of them.
 		takesGlobals: false,
 		async test(request, context = {}) {
-			const stamp = now.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
-			const database = `${SCRATCH_PREFIX}${stamp}_${randomBytes(4).toString('hex')}`;
+			const database = scratchName(now);
 			const scratch = { ...server, database };
 			const restoreOptions = { ...options, noOwner: !withOwners, noPrivileges: !withOwners };
 			const needs = await readNeeds(await request.open(context.signal));
@@ -50,7 +45,14 @@ export function serverScratch(
 				throw asNotTestable(withLeftover(error, left), request, { what: 'the server', version, needs });
 			}
 			const left = await drop(scratch, options);
-			return left === undefined ? findings : { ...findings, warnings: [...findings.warnings, left] };
+			const warnings = [...findings.warnings, ...(left === undefined ? [] : [left])];
+			const others = await leftByOthers(
+				{ ...server, database: options.maintenanceDatabase ?? 'postgres' },
+				now,
+			).catch((error: unknown) => [
+				`Whether earlier tests have left databases is not known: ${messageOf(error)}`,
+			]);
+			return { ...findings, warnings: [...warnings, ...others] };
 		},
 	};
 }

@@ -11,7 +11,8 @@ import type { DatabaseSource } from '../../../../../lib/artifact/manifest';
 import type { ScratchDatabase } from '../../../../../lib/databases/scratch';
 import { prepareGlobalsDump } from '../../../../../lib/databases/postgres';
 import { inProcessScratch } from '../../../../../lib/databases/postgres/scratch/in-process';
-import { SCRATCH_PREFIX, serverScratch } from '../../../../../lib/databases/postgres/scratch/on-server';
+import { SCRATCH_PREFIX } from '../../../../../lib/databases/postgres/scratch/names';
+import { serverScratch } from '../../../../../lib/databases/postgres/scratch/on-server';
 import { testRestore } from '../../../../../lib/verification/restore-test';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 
@@ -103,6 +104,22 @@ describe('a place for a restore test', () => {
 		const open = async () => Readable.from([bytes]);
 		await assert.rejects(onServer().test({ open, manifest: {} }), { code: 'NOT_TESTABLE' });
 		assert.equal(await psql(server, 'postgres', passwords), original, 'nothing has changed on the server');
+	});
+
+	test('tells of databases that tests have left which were killed', async () => {
+		const [old, running] = [
+			`${SCRATCH_PREFIX}20260101_020000_0123abcd`,
+			`${SCRATCH_PREFIX}20260103_010000_0123abcd`,
+		];
+		await psql(server, 'postgres', `CREATE DATABASE ${old}`, `CREATE DATABASE ${running}`);
+		try {
+			const scratch = serverScratch(server.connection(), { now: new Date('2026-01-03T02:00:00Z') });
+			const { warnings } = await scratch.test({ open: plain('CREATE TABLE t (a int);'), manifest: {} });
+			assert.equal(warnings.length, 1);
+			assert.ok(warnings[0]!.includes(old) && !warnings[0]!.includes(running), warnings[0]);
+		} finally {
+			await psql(server, 'postgres', `DROP DATABASE ${old}`, `DROP DATABASE ${running}`);
+		}
 	});
 
 	test('is given up at once when it is cancelled while a question is asked', async () => {

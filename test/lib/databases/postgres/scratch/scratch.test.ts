@@ -9,7 +9,8 @@ import { after, before, describe, test } from 'node:test';
 import type { SequenceValue, TableRows } from '../../../../../lib/artifact/manifest';
 import type { RestoreTestFindings, ScratchDatabase, SqlCheck } from '../../../../../lib/databases/scratch';
 import { inProcessScratch } from '../../../../../lib/databases/postgres/scratch/in-process';
-import { SCRATCH_PREFIX, serverScratch } from '../../../../../lib/databases/postgres/scratch/on-server';
+import { SCRATCH_PREFIX } from '../../../../../lib/databases/postgres/scratch/names';
+import { serverScratch } from '../../../../../lib/databases/postgres/scratch/on-server';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 
 import { dumpToFile } from '../helpers';
