@@ -11,6 +11,7 @@ import type { DumpedTable } from './dump-session';
 import { incomplete } from './incomplete';
 import { readLargeObject } from './large-objects';
 import { usualZstdLevel } from './options';
+import { readAhead } from './read-ahead';
 import { openRows } from './row-readers';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
 import { sequenceValue } from './sequence-values';
@@ -31,18 +32,23 @@ export async function startArchiveDump(settings: DumpSettings, context: EngineCo
 		async function* (dump) {
 			const { toc, tables, contents, objects } = await readSkeleton(dump, settings.connection.database);
 			const rows = await openRows(dump);
+			// Where data is compressed the writer opens blocks ahead, so that they are compressed ahead as well.
+			const isCompressed = compression !== 'none';
+			const ahead = readAhead(dump.session.dumpedTables, rows, dump.signal);
 			const data = async (entry: TocEntry): Promise<EntryData> => {
 				const table = tables.get(entry.dumpId);
-				if (table) return { kind: 'rows', rows: rows.of(table) };
+				if (table) return { kind: 'rows', rows: isCompressed ? rows.of(table) : ahead.of(table) };
 				const content = contents.get(entry.dumpId);
 				if (content) return { kind: 'content', content: Readable.from(content) };
 				return { kind: 'large-objects', objects: largeObjects(dump, objects.get(entry.dumpId) ?? []) };
 			};
-			const writing = { compression, level, signal: dump.signal, readAhead: rows.atATime - 1 };
+			const blocksAhead = isCompressed ? rows.atATime - 1 : 0;
+			const writing = { compression, level, signal: dump.signal, readAhead: blocksAhead };
 			try {
 				yield* writeArchive(toc, data, writing) as AsyncIterable<Buffer>;
 			} finally {
 				rows.end();
+				ahead.end();
 			}
 		},
 		context,

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 
+import { codeOf, LifeboatError } from '../../../errors';
 import { connectPostgres, dropConnection } from '../connection';
 
 import type { DumpedTable } from './dump-session';
@@ -36,27 +37,64 @@ export async function openRows(dump: RunningDump): Promise<OpenRows> {
 	const { settings, session, tables } = dump;
 	const count = Math.min(settings.options.parallelConnections ?? 1, session.dumpedTables.length);
 	if (count <= 1) return { atATime: 1, of: (table) => tables.rows(table), end: () => undefined };
-	const clients = await connectReaders(dump, count);
+	const { clients, enter } = await connectReaders(dump, count);
 	const idle = [...clients];
+	/** Tables that were asked for: what tells that they are read, or never will be. */
+	const unfinished = new Set<() => void>();
+	let last = Promise.resolve();
+
+	async function* read(table: DumpedTable, earlier: Promise<void>): AsyncGenerator<Buffer> {
+		const client = idle.pop();
+		if (!client) throw incomplete('more tables were read at a time than there are connections');
+		let hasBegun = false;
+		try {
+			for await (const bytes of tables.rows(table, client)) {
+				hasBegun = true;
+				yield bytes;
+			}
+		} catch (error) {
+			if (hasBegun || !isQueued(error)) throw error;
+			await enter(client);
+			// The connection that holds the locks does one thing at a time: what has to be written before must not wait for it.
+			await earlier;
+			yield* tables.rows(table);
+		}
+		idle.push(client);
+	}
+
+	async function* readInTurn(table: DumpedTable, earlier: Promise<void>, finish: () => void) {
+		try {
+			yield* read(table, earlier);
+		} finally {
+			unfinished.delete(finish);
+			finish();
+		}
+	}
+
 	return {
 		atATime: count,
-		async *of(table) {
-			const client = idle.pop();
-			if (!client) throw incomplete('more tables were read at a time than there are connections');
-			yield* tables.rows(table, client);
-			idle.push(client);
+		of(table) {
+			let finish: () => void = () => undefined;
+			const finished = new Promise<void>((resolve) => (finish = resolve));
+			unfinished.add(finish);
+			const earlier = last;
+			last = earlier.then(async () => finished);
+			return readInTurn(table, earlier, finish);
 		},
 		end() {
 			for (const client of clients) dropConnection(client);
+			for (const finish of unfinished) finish();
 		},
 	};
 }
 
+/** Whether a table could not be locked because somebody waits to change it. */
+function isQueued(error: unknown): boolean {
+	return error instanceof LifeboatError && codeOf(error.cause) === '55P03';
+}
+
 /** Connections that see what the dump's own sees in its transaction, with the settings that it has. */
-async function connectReaders(
-	{ client: main, settings, signal }: RunningDump,
-	count: number,
-): Promise<Client[]> {
+async function connectReaders({ client: main, settings, signal }: RunningDump, count: number) {
 	const names = sharedSettings.map((name) => `'${name}'`).join(', ');
 	const { rows: values } = await main.query<{ name: string; setting: string }>(
 		`SELECT name, pg_catalog.current_setting(name) AS setting FROM pg_catalog.pg_settings WHERE name IN (${names})`,
@@ -65,22 +103,26 @@ async function connectReaders(
 		'SELECT pg_catalog.pg_export_snapshot() AS snapshot',
 	);
 	const snapshot = main.escapeLiteral(rows[0]!.snapshot);
+	/** Begins the transaction of a connection, anew if it has one. */
+	const enter = async (client: Client): Promise<void> => {
+		await client.query(
+			`ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${snapshot}`,
+		);
+		for (const { name, setting } of values) {
+			await client.query('SELECT pg_catalog.set_config($1, $2, false)', [name, setting]);
+		}
+	};
 	const clients: Client[] = [];
 	try {
 		for (let i = 0; i < count; i++) {
 			const createSocket = () => new LargeReadSocket();
 			const client = await connectPostgres(settings.connection, { signal, createSocket });
 			clients.push(client);
-			await client.query(
-				`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${snapshot}`,
-			);
-			for (const { name, setting } of values) {
-				await client.query('SELECT pg_catalog.set_config($1, $2, false)', [name, setting]);
-			}
+			await enter(client);
 		}
 	} catch (error) {
 		for (const client of clients) dropConnection(client);
 		throw error;
 	}
-	return clients;
+	return { clients, enter };
 }

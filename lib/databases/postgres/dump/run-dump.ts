@@ -87,7 +87,8 @@ export async function runDump(
 			await locks.prepare();
 			yield* write(dump);
 			tables.assertComplete();
-			await client.query('COMMIT');
+			const { command } = await client.query('COMMIT');
+			if (command !== 'COMMIT') throw incomplete('the server gave its transaction up before the end');
 			await client.end();
 			complete = true;
 		} catch (error) {

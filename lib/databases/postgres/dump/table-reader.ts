@@ -26,8 +26,13 @@ export class TableReader {
 		private readonly onProgress: (progress: Progress) => void = () => undefined,
 	) {}
 
-	/** The rows of a table in COPY's text format, without an end marker. @param client one that sees what pg_dump saw. */
-	async *rows(table: DumpedTable, client: Client = this.client): AsyncGenerator<Buffer> {
+	/**
+	 * The rows of a table in COPY's text format, without an end marker.
+	 *
+	 * @param helper another client that sees what pg_dump saw, to read them with. It fails with `TABLE_LOCKED` at once where somebody waits
+	 * for the table, because it would have to wait behind: only who has locked the table already does not.
+	 */
+	async *rows(table: DumpedTable, helper?: Client): AsyncGenerator<Buffer> {
 		const step = `rows of ${describe(table)}`;
 		const failed = (error: unknown) => {
 			throw tableError(error, table);
@@ -35,7 +40,9 @@ export class TableReader {
 		this.expected ??= this.expect();
 		const known = { step, tablesDone: this.read.size, ...(await this.expected.catch(failed)) };
 		this.onProgress({ ...known, bytes: this.bytesRead });
-		const pieces = copyOut(client, table.copyOut);
+		const pieces = helper
+			? copyOut(helper, `LOCK TABLE ONLY ${table.sql} IN ACCESS SHARE MODE NOWAIT; ${table.copyOut}`)
+			: copyOut(this.client, table.copyOut);
 		let next = await pieces.next().catch(failed);
 		for (; !next.done; next = await pieces.next().catch(failed)) {
 			this.bytesRead += next.value.length;

@@ -207,7 +207,7 @@ describe('a custom archive of', () => {
 					if (!isTime) continue;
 					// The one that reads ahead.
 					await psql(server, 'postgres', {
-						sql: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY public.b %'",
+						sql: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LOCK % COPY public.b %'",
 					});
 				}
 			};

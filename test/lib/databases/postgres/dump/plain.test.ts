@@ -47,8 +47,8 @@ describe('a plain dump', () => {
 
 	describe('over several connections', () => {
 		/** Two tables that no buffer holds, and others in between. */
-		const big = (name: string) =>
-			`CREATE TABLE ${name} AS SELECT i, repeat(md5(i::text), 100) AS t, 'before' AS state FROM generate_series(1, 5000) i;`;
+		const big = (name: string, rows = 5000) =>
+			`CREATE TABLE ${name} AS SELECT i, repeat(md5(i::text), 100) AS t, 'before' AS state FROM generate_series(1, ${rows}) i;`;
 		const small = Array.from({ length: 40 }, (_, i) => `CREATE TABLE b${i} AS SELECT ${i} AS x;`).join('\n');
 		const sql = `${big('a')} ${small} ${big('c')} ${big('d')} SELECT lo_from_bytea(7, 'x')`;
 
@@ -66,44 +66,79 @@ describe('a plain dump', () => {
 			});
 		});
 
-		test('reads tables at a time, all as of the same moment', async () => {
+		for (const options of [
+			{},
+			{ format: 'custom', archiveCompression: 'none' },
+		] satisfies PostgresDumpOptions[]) {
+			test(`reads tables at a time, all as of the same moment ${JSON.stringify(options)}`, async () => {
+				await withDatabase(server, async (source) => {
+					await psql(server, source, { sql: ['a', 'b', 'c'].map((name) => big(name, 10_000)).join('\n') });
+					let text = '';
+					const production = await start(source, { ...options, parallelConnections: 3 });
+					for await (const chunk of production.stream) {
+						if (text === '') {
+							for (let i = 0; (await copying(source)) !== '3\n'; i++) {
+								assert.ok(i < 100, 'never three at a time');
+								await sleep(50);
+							}
+							await psql(server, source, {
+								sql: "UPDATE c SET state = 'after'; UPDATE a SET state = 'after'",
+							});
+						}
+						text += (chunk as Buffer).toString('latin1');
+					}
+					const { tables } = await production.finish();
+					assert.deepEqual(
+						tables?.map(({ rows }) => rows),
+						[10_000, 10_000, 10_000],
+					);
+					assert.equal(text.match(/\tbefore$/gm)?.length, 30_000);
+				});
+			});
+		}
+
+		test('does not wait behind who waits for a table', async () => {
 			await withDatabase(server, async (source) => {
-				await psql(server, source, { sql: `${big('a')} ${big('b')} ${big('c')}` });
-				let text = '';
-				const production = await start(source, 3);
+				await psql(server, source, { sql: `${big('a')} ${big('b')} CREATE TABLE c AS TABLE b; ${big('d')}` });
+				// For ever: who waited behind would never end.
+				const production = await start(source, { parallelConnections: 2, lockTimeoutMs: 0 });
+				let altered: Promise<unknown> | undefined;
+				let rows = 0;
 				for await (const chunk of production.stream) {
-					if (text === '') {
-						for (let i = 0; (await copying(source)) !== '3\n'; i++) {
-							assert.ok(i < 100, 'never three at a time');
+					if (!altered) {
+						altered = psql(server, source, { sql: 'ALTER TABLE c DROP COLUMN t' });
+						const waiting = { sql: 'SELECT count(*) FROM pg_locks WHERE NOT granted' };
+						for (let i = 0; (await psql(server, 'postgres', waiting)) !== '1\n'; i++) {
+							assert.ok(i < 100, 'nobody waits');
 							await sleep(50);
 						}
-						await psql(server, source, { sql: "UPDATE c SET state = 'after'; UPDATE a SET state = 'after'" });
 					}
-					text += (chunk as Buffer).toString('latin1');
+					rows += (chunk as Buffer).toString('latin1').split('\tbefore\n').length - 1;
 				}
-				const { tables } = await production.finish();
-				assert.deepEqual(
-					tables?.map(({ rows }) => rows),
-					[5000, 5000, 5000],
-				);
-				assert.equal(text.match(/\tbefore$/gm)?.length, 15_000);
+				await production.finish();
+				// A row may lie in two chunks.
+				assert.ok(rows > 19_000 && rows <= 20_000);
+				await altered;
 			});
 		});
 
 		for (const [which, victim] of [
-			['that reads ahead', "query LIKE 'COPY public.c %'"],
-			['that holds the snapshot', "query NOT LIKE 'COPY %'"],
+			['that reads ahead', "query LIKE '%COPY public.c %'"],
+			['that holds the snapshot', "query NOT LIKE '%COPY %'"],
 		] as const) {
 			test(`is never whole when the one ${which} is lost`, async () => {
 				await withDatabase(server, async (source) => {
-					await psql(server, source, { sql: `${big('a')} ${big('c')}` });
-					const production = await start(source, 2);
+					await psql(server, source, { sql: `${big('a', 15_000)} ${big('c', 15_000)}` });
+					const production = await start(source, { parallelConnections: 2 });
 					let isKilled = false;
 					const read = async () => {
 						for await (const chunk of production.stream) {
 							assert.ok(chunk);
 							if (isKilled) continue;
-							for (let i = 0; (await copying(source)) !== '2\n' && i < 100; i++) await sleep(50);
+							for (let i = 0; (await copying(source)) !== '2\n'; i++) {
+								assert.ok(i < 100, 'never two at a time');
+								await sleep(50);
+							}
 							const killed = await psql(server, 'postgres', {
 								sql: `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE ${ours(source)} AND ${victim}`,
 							});
@@ -120,9 +155,9 @@ describe('a plain dump', () => {
 
 		test('ends all of them when it is cancelled', async () => {
 			await withDatabase(server, async (source) => {
-				await psql(server, source, { sql: `${big('a')} ${big('c')}` });
+				await psql(server, source, { sql: `${big('a', 15_000)} ${big('c', 15_000)}` });
 				const controller = new AbortController();
-				const production = await start(source, 2, controller.signal);
+				const production = await start(source, { parallelConnections: 2 }, controller.signal);
 				const read = async () => {
 					for await (const chunk of production.stream) {
 						assert.ok(chunk);
@@ -135,8 +170,11 @@ describe('a plain dump', () => {
 			});
 		});
 
-		async function start(source: string, count: number, signal?: AbortSignal): Promise<Production> {
-			const options: PostgresDumpOptions = { parallelConnections: count };
+		async function start(
+			source: string,
+			options: PostgresDumpOptions,
+			signal?: AbortSignal,
+		): Promise<Production> {
 			return (await postgresEngine.prepareDump(server.connection(source), options)).start(signal);
 		}
 
@@ -144,7 +182,7 @@ describe('a plain dump', () => {
 
 		const copying = async (source: string) =>
 			psql(server, 'postgres', {
-				sql: `SELECT count(*) FROM pg_stat_activity WHERE ${ours(source)} AND state = 'active' AND query LIKE 'COPY %'`,
+				sql: `SELECT count(*) FROM pg_stat_activity WHERE ${ours(source)} AND state = 'active' AND query LIKE '%COPY public.%'`,
 			});
 
 		async function untilNothingRuns(source: string): Promise<void> {
