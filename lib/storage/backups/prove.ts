@@ -1,8 +1,7 @@
-import { pipeline } from 'node:stream/promises';
-
 import { LifeboatError } from '../../errors';
 import { chain } from '../../streams/chain';
 import { DigestStream, sameDigest, type Digest } from '../../streams/digest';
+import { readToEnd } from '../../streams/read-to-end';
 import { Throttle } from '../../streams/throttle';
 import type { Storage, StoredObject } from '../storage';
 
@@ -32,8 +31,8 @@ export async function readBack(
 ): Promise<StorageProof> {
 	const digest = new DigestStream();
 	const source = await storage.get(key, { signal });
-	const limited = maxBytesPerSecond === undefined ? source : chain(source, [new Throttle(maxBytesPerSecond)]);
-	await pipeline(limited, digest.resume(), { signal });
+	const limits = maxBytesPerSecond === undefined ? [] : [new Throttle(maxBytesPerSecond)];
+	await readToEnd(chain(source, [...limits, digest], signal));
 	return { ...digest.digest(), method: 'read-back' };
 }
 
