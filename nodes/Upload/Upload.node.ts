@@ -8,6 +8,7 @@ import {
 
 import { testCustomerKey } from '../shared/customer-key-test';
 import { runPerItem } from '../shared/run';
+import { testS3 } from '../shared/s3-test';
 import { twoStorageCredentials } from '../shared/second-storage';
 import { placeExpression, storageProperties } from '../shared/storage';
 import { listStoredBackups } from '../shared/stored-backup-list';
@@ -22,10 +23,11 @@ import { transferProperties } from './transfer';
 import * as test from './test.operation';
 import * as upload from './upload.operation';
 
-/** The test buttons of the package's own types. */
+/** The test buttons of the package's own types, and of n8n's where it has none. */
 const credentialTests: Record<string, string> = {
 	lifeboatS3CustomerKeyApi: 'testCustomerKey',
 	lifeboatWebDavApi: 'testWebDav',
+	s3: 'testS3',
 };
 
 const operations = { copy, delete: deletion, download, list, test, upload };
@@ -107,7 +109,7 @@ export class Upload implements INodeType {
 		],
 	};
 
-	methods = { credentialTest: { testCustomerKey, testWebDav }, listSearch: { listStoredBackups } };
+	methods = { credentialTest: { testCustomerKey, testS3, testWebDav }, listSearch: { listStoredBackups } };
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {

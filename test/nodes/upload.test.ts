@@ -12,6 +12,7 @@ import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../serv
 
 import { runWorkflow, type WorkflowRun } from './engine';
 import { createFiles, staged, temporaryFolder } from './fixtures';
+import { testCredential } from './node-methods';
 
 describe('Upload, between a bucket and folders', () => {
 	let s3: RadosgwServer;
@@ -320,6 +321,24 @@ describe('Upload, between a bucket and folders', () => {
 		const noLink = upload(inFolder('nolink', { transferOptions: { linkHours: 1 } }));
 		assert.match((await run([archive(), noLink])).error!.message, /no download links/);
 		assert.deepEqual(await keys('wrong/'), []);
+	});
+
+	test('the test button of the S3 credential logs in, and tells what is wrong', async () => {
+		const result = async (more: object) => await testCredential('upload', 's3', { ...bucket, ...more });
+		const good = await result({});
+		assert.equal(good.status, 'OK', good.message);
+		assert.match(good.message, /accepts the key; it has \d+ buckets.*Test Destination/);
+		for (const [wrong, message] of [
+			[{ secretAccessKey: 'not-the-secret' }, /secret access key is wrong/],
+			[{ accessKeyId: 'nobody' }, /access key is not known/],
+			[{ endpoint: 'http://127.0.0.1:9' }, /nothing answers/],
+			[{ endpoint: '' }, /Without an endpoint/],
+		] as const) {
+			const { status, message: said } = await result(wrong);
+			assert.equal(status, 'Error');
+			assert.match(said, message);
+			assert.ok(!said.includes('not-the-secret'));
+		}
 	});
 
 	test('a customer key comes from its own credential, and stays on this side of a connection without TLS', async () => {

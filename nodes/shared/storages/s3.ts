@@ -88,7 +88,8 @@ export const s3: StorageKind = {
 
 const text = (value: unknown) => (typeof value === 'string' ? value.trim() : '');
 
-function compatible(data: ICredentialDataDecryptedObject) {
+/** What n8n's S3 credential says. */
+export function compatible(data: ICredentialDataDecryptedObject) {
 	return {
 		endpoint: text(data.endpoint),
 		region: text(data.region) || 'us-east-1',
