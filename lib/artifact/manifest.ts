@@ -129,7 +129,8 @@ const shared = {
 	provenVersion: open({
 		storage: z.string(),
 		version: z.string(),
-		method: z.enum(['read-back', 'service-checksum']),
+		/** `read-back` or `service-checksum`; a later Lifeboat may know others. */
+		method: z.string(),
 	}).optional(),
 	tool: open({ name: z.string(), version: z.string() }),
 	/** Shell commands that restore the backup by hand, without n8n. */
