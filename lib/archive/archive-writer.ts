@@ -31,7 +31,7 @@ export class ArchiveWriter implements WalkEvents {
 
 	private changedCount = 0;
 
-	/** Files with several names, by device and inode: the name that came first. */
+	/** Files with several names, by device, inode and birth: the name that came first. */
 	private readonly firstNames = new Map<string, string>();
 
 	readonly assertAllowed: (path: string) => Promise<void>;
@@ -102,7 +102,8 @@ export class ArchiveWriter implements WalkEvents {
 		name: string,
 		found: BigIntStats,
 	): AsyncGenerator<Buffer, void, undefined> {
-		const inode = `${found.dev}:${found.ino}`;
+		// The number of a file that is removed meanwhile may be given to a new one: it must not pass for a name of the old one.
+		const inode = `${found.dev}:${found.ino}:${found.birthtimeNs}`;
 		const firstName = found.nlink > 1n ? this.firstNames.get(inode) : undefined;
 		if (firstName !== undefined) {
 			this.fileCount += 1;

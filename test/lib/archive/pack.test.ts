@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import {
 	appendFile,
 	chmod,
@@ -7,8 +8,10 @@ import {
 	mkdir,
 	open,
 	readdir,
+	readFile,
 	rename,
 	rm,
+	stat,
 	symlink,
 	truncate,
 	utimes,
@@ -19,7 +22,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { finished } from 'node:stream/promises';
 
-import { listArchive } from '../../../lib/archive/extract';
+import { extractFiles, listArchive } from '../../../lib/archive/extract';
 import { packFiles } from '../../../lib/archive/pack';
 import { parseManifest } from '../../../lib/artifact/manifest';
 import { runCommand } from '../../servers/process';
@@ -492,6 +495,40 @@ describe('files that change while they are read', () => {
 			});
 			assert.deepEqual(await names(bytes), ['in/', 'in/large']);
 			assert.match(JSON.stringify(manifest.source), /in\/z.*was removed while it was read/);
+		}));
+
+	test('that get the inode of one that is gone are not taken for another name of it', () =>
+		inFolder(async (folder) => {
+			const [first, second] = ['in/1', 'in/2'].map((name) => join(folder, name)) as [string, string];
+			for (const path of [first, second]) await mkdir(path, { recursive: true });
+			await writeFile(join(first, 'a'), 'old');
+			await link(join(first, 'a'), join(first, 'b'));
+			const { ino } = await stat(join(first, 'a'));
+			const made: string[] = [];
+			// While the first is packed; a file system that gives numbers anew gives it to one of the next.
+			const replace = () => {
+				if (made.length > 0) return;
+				for (const name of ['a', 'b']) rmSync(join(first, name));
+				for (let number = 0; number < 20; number++) {
+					const path = join(second, `new-${number}`);
+					writeFileSync(path, `new ${number}`);
+					linkSync(path, join(second, `other-${number}`));
+					made.push(path);
+					if (statSync(path).ino === ino) break;
+				}
+			};
+			const { bytes } = await pack({
+				paths: [join(folder, 'in')],
+				ifChanged: 'report',
+				onProgress: ({ step }) => void (step.endsWith('1/a') && replace()),
+			});
+			const target = join(folder, 'out');
+			await extractFiles(streamOf(bytes), target);
+			assert.ok(made.length > 0);
+			for (const number of made.keys()) {
+				for (const name of ['new', 'other'])
+					assert.equal(await readFile(join(target, `in/2/${name}-${number}`), 'utf8'), `new ${number}`);
+			}
 		}));
 
 	/** Packs with a kernel that takes 200 ms for each reading of the file `busy`, which something is done to meanwhile. */
