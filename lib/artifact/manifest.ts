@@ -22,7 +22,6 @@ const plainFileName = z
 	.string()
 	.min(1)
 	.max(255)
-
 	.refine((name) => !/[/\\\x00-\x1f\x7f]|^\.{1,2}$/.test(name), 'must be the plain name of a file');
 
 const compression = open({
