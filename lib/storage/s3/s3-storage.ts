@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { keptForNextTry } from '../kept';
 import { assertKey, baseName, compareKeys, isTemporaryKey } from '../keys';
 import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
@@ -79,7 +80,9 @@ class S3Storage implements Storage {
 			options.signal?.throwIfAborted();
 			if (error instanceof SourceFailed) throw error.cause;
 			const action = `Uploading ${key} to ${this.description}`;
-			throw error instanceof UploadKept ? keptError(error, action) : s3Error(error, action);
+			if (!(error instanceof UploadKept)) throw s3Error(error, action);
+			const cause = s3Error(error.cause, action);
+			throw cause instanceof LifeboatError ? keptForNextTry(cause) : cause;
 		}
 	}
 
@@ -287,13 +290,4 @@ class S3Storage implements Storage {
 			},
 		);
 	}
-}
-
-function keptError({ cause }: UploadKept, action: string): unknown {
-	const error = s3Error(cause, action);
-	if (!(error instanceof LifeboatError)) return error;
-	return new LifeboatError(error.code, `${error.message}. What was sent so far is kept`, {
-		hint: `Run the node again, as Retry On Fail does: the upload goes on where it stopped. If it isn't, it is removed after a day. ${error.hint ?? ''}`.trim(),
-		cause,
-	});
 }
