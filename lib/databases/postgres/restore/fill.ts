@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Client } from 'pg';
 
 import { LifeboatError } from '../../../errors';
+import { acceptOffer } from '../../../streams/neighbours';
 import type { EngineContext, RestoreReport } from '../../engine';
 import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
@@ -66,6 +67,7 @@ async function fillOver(
 	context.signal?.addEventListener('abort', stopReading, { once: true });
 	const parallel =
 		options.target && options.target.kind !== 'existing' ? (options.parallelConnections ?? 1) : 1;
+	const giveBack = acceptOffer(source)?.giveBack;
 	let archive: ArchiveReader | undefined;
 	let connections: Connections | undefined;
 	try {
@@ -97,7 +99,7 @@ async function fillOver(
 				serverSettings: new Set(serverSettings.keys()),
 				...(expectedTables && { tablesTotal: expectedTables.length }),
 				bytesRead: () => from.position,
-				...{ connections, partial },
+				...{ connections, partial, giveBack },
 				// Nobody sees a database that is being filled: what fails is dropped.
 				...(options.target &&
 					options.target.kind !== 'existing' &&

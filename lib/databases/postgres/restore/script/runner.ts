@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { Client } from 'pg';
 
 import type { LifeboatError } from '../../../../errors';
+import type { GiveBack } from '../../../../streams/buffer-pool';
 import type { EngineContext } from '../../../engine';
 import { BuildPhase } from '../builds/build-phase';
 import type { Connections } from '../builds/connections';
@@ -48,6 +49,8 @@ export interface RunOptions extends RuleOptions {
 	tablesTotal?: number;
 	/** How far the reading of the backup is, for progress. */
 	bytesRead?: () => number;
+	/** Takes pieces of the backup that are used up. */
+	giveBack?: GiveBack | undefined;
 	connections?: Connections | undefined;
 	partial?: PartialRestore | undefined;
 	/** What a transaction may lock, where the restore need not be a single one. */
@@ -322,7 +325,7 @@ export class ScriptRunner {
 				this.loaded.keep(table.schema, table.name, rows - added);
 			} else {
 				const sql = this.created.freeze(statement.sql, table);
-				const rows = await copyRaw(this.client, sql, this.rows(), onBytes);
+				const rows = await copyRaw(this.client, sql, this.rows(), onBytes, this.options.giveBack);
 				if (table) this.loaded.add(table.schema, table.name, rows, bytes);
 			}
 			this.statements += 1;

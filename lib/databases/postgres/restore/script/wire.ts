@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import type { Client, Connection, DatabaseError, Submittable } from 'pg';
+
+import type { GiveBack } from '../../../../streams/buffer-pool';
 
 const QUERY = 0x51;
 const COPY_DATA = 0x64;
@@ -117,6 +120,7 @@ export async function runRaw(client: Client, statements: readonly Buffer[]): Pro
 /**
  * Runs a `COPY ... FROM STDIN` and sends it its rows, as fast as the server takes them.
  *
+ * @param giveBack takes pieces of the rows once they are sent.
  * @returns the number of rows loaded. @throws BatchError when the server refuses; what `rows` throws passes unchanged.
  */
 export async function copyRaw(
@@ -124,19 +128,25 @@ export async function copyRaw(
 	statement: Buffer,
 	rows: AsyncIterable<Buffer>,
 	onBytes?: (bytes: number) => void,
+	giveBack?: GiveBack,
 ): Promise<number> {
 	const query = new RawQuery([statement]);
 	client.query(query);
 	await Promise.race([query.copyReady, query.done]);
 	const stream = streamOf((client as unknown as { connection: Connection }).connection);
+	// Only the system's own socket is known to be done with what it has written.
+	const release = stream instanceof Socket ? giveBack : undefined;
 	try {
 		for await (const chunk of rows) {
 			if (query.settled) break;
-			for (let from = 0; from < chunk.length; from += largestCopyMessage) {
-				const drains = sendCopyData(stream, chunk.subarray(from, from + largestCopyMessage));
+			const size = chunk.length;
+			for (let from = 0; from < size; from += largestCopyMessage) {
+				const isWhole = chunk.length <= largestCopyMessage;
+				const data = isWhole ? chunk : chunk.subarray(from, from + largestCopyMessage);
+				const drains = sendCopyData(stream, data, isWhole ? release : undefined);
 				if (!drains && stream.writableLength > MOST_WAITING && !query.settled) await drained(stream, query);
 			}
-			onBytes?.(chunk.length);
+			onBytes?.(size);
 		}
 	} catch (error) {
 		if (!query.settled) {
@@ -155,13 +165,13 @@ export function rowsOf(tag: string | undefined): number {
 	return Number(/ (\d+)$/.exec(tag ?? '')?.[1] ?? 0);
 }
 
-function sendCopyData(stream: Duplex, data: Buffer): boolean {
+function sendCopyData(stream: Duplex, data: Buffer, release: GiveBack | undefined): boolean {
 	const header = Buffer.allocUnsafe(5);
 	header[0] = COPY_DATA;
 	header.writeUInt32BE(data.length + 4, 1);
 	stream.cork();
 	stream.write(header);
-	const more = stream.write(data);
+	const more = release ? stream.write(data, () => release(data)) : stream.write(data);
 	stream.uncork();
 	return more;
 }

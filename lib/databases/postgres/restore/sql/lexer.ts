@@ -131,9 +131,12 @@ export class SqlLexer {
 			const { at, isUncertain } = findCopyEnd(chunk, index, atLineStart);
 			const dataEnd = at === -1 ? chunk.length : at;
 			if (dataEnd > index) {
-				const data = chunk.subarray(index, dataEnd);
+				const isWhole = index === 0 && dataEnd === chunk.length;
+				const data = isWhole ? chunk : chunk.subarray(index, dataEnd);
 				atLineStart = data[data.length - 1] === NEWLINE;
 				text.advance(dataEnd);
+				// Whoever takes a whole piece may give it back to the source: it is not looked at again.
+				if (isWhole) text.lineAt(dataEnd);
 				yield data;
 			}
 			if (at === -1) continue;

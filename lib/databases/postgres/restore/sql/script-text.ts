@@ -35,7 +35,9 @@ export class ScriptText {
 		for (;;) {
 			const result = await this.source.next();
 			if (result.done) return false;
-			let next = Buffer.from(result.value.buffer, result.value.byteOffset, result.value.length);
+			const { value } = result;
+			// The very piece that the source gave: it may want it back.
+			let next = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.length);
 			if (next.length === 0) continue;
 			if (carry && carry.length > 0) next = Buffer.concat([carry, next]);
 			this.lineAt(this.index);
