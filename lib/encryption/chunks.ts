@@ -20,7 +20,7 @@ export const TAG_SIZE = 16;
 const SEALED_SIZE = CHUNK_SIZE + TAG_SIZE;
 
 /** Chunks that are released as one piece: tags of 16 bytes, each written on its own, cost more than a copy does. */
-const CHUNKS_TOGETHER = 2;
+const CHUNKS_TOGETHER = 4;
 
 // Both algorithms have one interface; only Node's declarations tell them apart, hence the casts below.
 const options = { authTagLength: TAG_SIZE };

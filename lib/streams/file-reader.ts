@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { BufferPool } from './buffer-pool';
 import { offer, type SecondReading } from './neighbours';
 
-/** Bytes read at a time. */
-const READ_SIZE = 128 * 1024;
+/** Bytes read at a time: each read is another thread's work, and waiting for it costs more than the bytes do when they are few. */
+const READ_SIZE = 256 * 1024;
 
 /** A part of a file: first and last byte, counted from 0; without them from where it stands, to its end. */
 export interface FileRange {

@@ -29,7 +29,7 @@ const MAX_PASSPHRASE_PACKETS = 8;
 const SESSION_KEY_PACKET_SIZE = 8 * 1024;
 
 /** Of the pieces that come out. */
-const PIECE_SIZE = 128 * 1024;
+const PIECE_SIZE = 256 * 1024;
 
 export interface MessageKeys extends SignaturePolicy {
 	decryptionKeys: readonly PrivateKey[];
