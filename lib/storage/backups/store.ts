@@ -6,6 +6,7 @@ import { restoreCommands } from '../../artifact/restore-commands';
 import { codeOf, LifeboatError } from '../../errors';
 import { chain } from '../../streams/chain';
 import { sameDigest } from '../../streams/digest';
+import { passesOn } from '../../streams/neighbours';
 import { ProgressStream, type Progress } from '../../streams/progress';
 import { Throttle } from '../../streams/throttle';
 import { assertKey, baseName, folderPrefix } from '../keys';
@@ -205,6 +206,7 @@ async function putObject(
 			);
 		},
 	});
+	passesOn(gate);
 	const size = artifact.manifest?.stored.size;
 	const stages = [
 		...(maxBytesPerSecond === undefined ? [] : [new Throttle(maxBytesPerSecond)]),
