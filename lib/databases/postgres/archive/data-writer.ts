@@ -7,7 +7,8 @@ import { compress } from './compression';
 import { BLOCK_DATA, BLOCK_LARGE_OBJECTS, COPY_END, describeEntry } from './format';
 import { encodeInt } from './toc-writer';
 import type { WrittenFormat } from './toc-writer';
-import type { ByteSource, DataSource, EntryData, TocEntry } from './types';
+import type { ByteSource, TocEntry } from './types';
+import type { DataSource, EntryData } from './written-types';
 
 /** Small pieces are joined up to this size before they become a chunk of the archive. */
 const CHUNK_BYTES = 32 * 1024;

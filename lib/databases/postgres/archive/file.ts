@@ -6,7 +6,8 @@ import { abortable } from '../../../streams/chain';
 import { syncFolder, TEMPORARY_PREFIX, writeError } from '../../../streams/atomic-file';
 
 import { encodeEntries, encodeHeader } from './toc-writer';
-import type { ArchiveToc, DataSource, WriteArchiveOptions } from './types';
+import type { ArchiveToc } from './types';
+import type { DataSource, WriteArchiveOptions } from './written-types';
 import { archiveBytes, ArchiveStream, planArchive } from './writer';
 
 /**

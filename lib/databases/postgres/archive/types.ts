@@ -144,29 +144,6 @@ export interface ArchiveReader {
 /** Bytes, forward only: a stream, or anything that can be iterated. */
 export type ByteSource = AsyncIterable<Uint8Array>;
 
-/** What goes into the data block of an entry. */
-export type EntryData =
-	/** COPY text without end marker (what `COPY ... TO STDOUT` sends): the marker is added. */
-	| { kind: 'rows'; rows: ByteSource }
-	/** Taken as it is: `content()` of a block, or INSERT statements. */
-	| { kind: 'content'; content: ByteSource }
-	| { kind: 'large-objects'; objects: AsyncIterable<{ oid: number; content: ByteSource }> };
-
-/** Opens the data of an entry. Called once for each entry with `hasData`, in TOC order. */
-export type DataSource = (entry: TocEntry, signal: AbortSignal) => Promise<EntryData>;
-
-export interface WriteArchiveOptions {
-	/** `gzip` unless given. `zstd` needs pg_restore 16 or newer. `lz4` can't be written. */
-	compression?: Exclude<ArchiveCompression, 'lz4'>;
-	/** gzip 1 to 9 (6), zstd 1 to 19 (3). */
-	level?: number;
-	/** 14, 15 or 16; the oldest that holds what the TOC needs unless given. */
-	version?: number;
-	/** Of how many entries the data is opened (and compressed, as far as buffers go) ahead of the one being written; 0 unless given. */
-	readAhead?: number;
-	signal?: AbortSignal;
-}
-
 /**
  * The semantics of pg_restore's options. Names are exact, no patterns; a table is a name without schema, as there. An empty list
  * of names is as good as none.
@@ -210,27 +187,4 @@ export interface SelectedEntry {
 	schema: boolean;
 	/** It counts as data: its block is to be loaded or, where it has none (sequence values, large objects), its `defn` run. */
 	data: boolean;
-}
-
-export interface VerifiedTable {
-	dumpId: number;
-	schema: string;
-	name: string;
-	/** Undefined where the block holds INSERT statements instead of COPY text. */
-	rows?: number;
-	/** Decompressed. */
-	bytes: number;
-	/** Where its block starts in the archive. */
-	offset: number;
-}
-
-/** What a full decode of an archive found. */
-export interface VerifiedArchive {
-	toc: ArchiveToc;
-	tables: VerifiedTable[];
-	largeObjects: { count: number; bytes: number };
-	/** Where the block of each entry starts in the archive, by dumpId: known even where the TOC has no offsets. */
-	offsets: ReadonlyMap<number, number>;
-	/** Size of the archive in bytes. */
-	size: number;
 }

@@ -3,14 +3,31 @@ import { drain } from './drain';
 import { describeEntry } from './format';
 import { readArchive } from './reader';
 import { textDisplay } from './text';
-import type {
-	ByteSource,
-	LargeObjectsBlock,
-	ReadArchiveOptions,
-	TableDataBlock,
-	VerifiedArchive,
-	VerifiedTable,
-} from './types';
+import type { ArchiveToc, ByteSource, LargeObjectsBlock, ReadArchiveOptions, TableDataBlock } from './types';
+
+/** What a table's rows turned out to be. */
+export interface VerifiedTable {
+	dumpId: number;
+	schema: string;
+	name: string;
+	/** Undefined where the block holds INSERT statements instead of COPY text. */
+	rows?: number;
+	/** Decompressed. */
+	bytes: number;
+	/** Where its block starts in the archive. */
+	offset: number;
+}
+
+/** What a full decode of an archive found. */
+export interface VerifiedArchive {
+	toc: ArchiveToc;
+	tables: VerifiedTable[];
+	largeObjects: { count: number; bytes: number };
+	/** Where the block of each entry starts in the archive, by dumpId: known even where the TOC has no offsets. */
+	offsets: ReadonlyMap<number, number>;
+	/** Size of the archive in bytes. */
+	size: number;
+}
 
 /**
  * Reads an archive to its end: every data block is decompressed, the end marker of every table's rows must be there, every entry

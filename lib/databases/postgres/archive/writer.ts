@@ -13,7 +13,8 @@ import {
 } from './format';
 import { separateLargeObjects } from './large-objects';
 import { encodeEntries, encodeHeader, type WrittenFormat } from './toc-writer';
-import type { ArchiveToc, DataSource, TocEntry, WriteArchiveOptions } from './types';
+import type { ArchiveToc, TocEntry } from './types';
+import type { DataSource, WriteArchiveOptions } from './written-types';
 
 /**
  * An archive as a stream of bytes: header, TOC (without offsets, as pg_dump writes it to a pipe), then the data block of each

@@ -4,8 +4,9 @@ import type { Production } from '../../../artifact/produce';
 import type { EngineContext } from '../../engine';
 import { copyStatement } from '../archive/skeleton';
 import { readArchive } from '../archive/reader';
-import type { ArchiveToc, ByteSource, EntryData, TocEntry } from '../archive/types';
+import type { ArchiveToc, ByteSource, TocEntry } from '../archive/types';
 import { writeArchive } from '../archive/writer';
+import type { EntryData } from '../archive/written-types';
 
 import type { DumpedTable } from './dump-session';
 import { incomplete } from './incomplete';

@@ -11,9 +11,8 @@ import type {
 	ArchiveReader,
 	ArchiveToc,
 	ByteSource,
-	DataSource,
-	EntryData,
 } from '../../../../../lib/databases/postgres/archive/types';
+import type { DataSource, EntryData } from '../../../../../lib/databases/postgres/archive/written-types';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 
 /** What is hard about a dump, as far as the archive format is concerned. */

@@ -11,7 +11,8 @@ import {
 } from '../../../../../lib/databases/postgres/archive/large-objects';
 import { readArchive } from '../../../../../lib/databases/postgres/archive/reader';
 import { copyStatement, parseSkeleton } from '../../../../../lib/databases/postgres/archive/skeleton';
-import type { ArchiveToc, DataSource } from '../../../../../lib/databases/postgres/archive/types';
+import type { ArchiveToc } from '../../../../../lib/databases/postgres/archive/types';
+import type { DataSource } from '../../../../../lib/databases/postgres/archive/written-types';
 import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
 import { writeArchive } from '../../../../../lib/databases/postgres/archive/writer';
 

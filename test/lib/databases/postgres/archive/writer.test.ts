@@ -8,14 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { writeArchiveToFile } from '../../../../../lib/databases/postgres/archive/file';
 import { readArchive } from '../../../../../lib/databases/postgres/archive/reader';
-import type {
-	ArchiveToc,
-	DataSource,
-	TocEntry,
-	WriteArchiveOptions,
-} from '../../../../../lib/databases/postgres/archive/types';
+import type { ArchiveToc, TocEntry } from '../../../../../lib/databases/postgres/archive/types';
 import { verifyArchive } from '../../../../../lib/databases/postgres/archive/verify';
 import { writeArchive } from '../../../../../lib/databases/postgres/archive/writer';
+import type {
+	DataSource,
+	WriteArchiveOptions,
+} from '../../../../../lib/databases/postgres/archive/written-types';
 
 import { assertSameText, dataOf, decode, LARGE_TABLE_ROWS, run, startSample, type Sample } from './fixture';
 
