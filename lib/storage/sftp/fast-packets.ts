@@ -32,7 +32,7 @@ interface Channel {
 /**
  * Makes a connection of ssh2 (1.17) a multiple faster: packets are sent together; and where it encrypts with AES-GCM, which it prefers, a
  * key is prepared once and not for each packet, and the memory of each packet is given back as soon as it was copied on. The library
- * offers nothing for that, so it is reached into.
+ * offers nothing for that, so it is reached into; where it isn't as expected, it works as it does by itself.
  */
 export class FastPackets {
 	private readonly batches: BatchedWrites;
@@ -53,6 +53,7 @@ export class FastPackets {
 	/** To be called with the connection's channel. */
 	useChannel(sftp: SFTPWrapper): void {
 		const channel = sftp as unknown as Channel;
+		if (!this.active || typeof channel.push !== 'function') return;
 		const push = channel.push.bind(channel);
 		channel.push = (data) => {
 			const packet = channel._pkt;
@@ -64,7 +65,9 @@ export class FastPackets {
 	}
 
 	private useNewKeys(): void {
-		const { _protocol: protocol } = this.client as unknown as { _protocol: Protocol };
+		const { _protocol: protocol } = this.client as unknown as { _protocol: unknown };
+		this.active = false;
+		if (!isKnown(protocol)) return;
 		const { _cipher: cipher, _decipher: decipher } = protocol;
 		if (protocol._onWrite !== this.batches.write) freeRequests(protocol);
 		// The ciphers of later keys begin with it: whatever is sent goes the same way, in order.
@@ -91,6 +94,14 @@ export class FastPackets {
 			return result;
 		};
 	}
+}
+
+/** Whether the library is inside what it was when this was written: a later one may be slower, but must work. */
+function isKnown(protocol: unknown): protocol is Protocol {
+	const { _onWrite, _cipher, _decipher, channelData } = (protocol ?? {}) as Partial<Protocol>;
+	return [_onWrite, _cipher?._onWrite, _cipher?.encrypt, _decipher?._onPayload, channelData].every(
+		(method) => typeof method === 'function',
+	);
 }
 
 /** A request is copied into packets piece by piece, and is itself a copy of what was to be written. */

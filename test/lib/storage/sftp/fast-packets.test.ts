@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { KeyObject, randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
+import type { Client, SFTPWrapper } from 'ssh2';
 
 import { connect } from '../../../../lib/storage/sftp/connect';
+import { FastPackets } from '../../../../lib/storage/sftp/fast-packets';
 import { SftpSession } from '../../../../lib/storage/sftp/session';
 import { sftpStorage } from '../../../../lib/storage/sftp/sftp-storage';
 import { startSshd } from '../../../servers/sshd';
@@ -53,6 +57,18 @@ test('packets are fast with the library as it is installed, also after new keys'
 		assert.ok(fast.every(Boolean));
 	} finally {
 		await server.stop();
+	}
+});
+
+test('a library that is different inside is left as it is', () => {
+	for (const inside of [undefined, {}, { _onWrite: () => {}, _cipher: {}, _decipher: { _onPayload: 1 } }]) {
+		const before = JSON.stringify(inside);
+		const client = Object.assign(new EventEmitter(), { _protocol: inside }) as unknown as Client;
+		const packets = new FastPackets(client, new Socket());
+		client.emit('handshake');
+		packets.useChannel({} as SFTPWrapper);
+		assert.equal(packets.active, false);
+		assert.equal(JSON.stringify(inside), before);
 	}
 });
 
