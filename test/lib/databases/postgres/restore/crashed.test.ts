@@ -6,7 +6,7 @@ import { LifeboatError } from '../../../../../lib/errors';
 import type { PostgresRestoreOptions } from '../../../../../lib/databases/postgres/restore/restore';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 
-import { contentOf, createDatabase, pgDump, psql, restore } from './server-tools';
+import { contentOf, createDatabase, dumpOfShop, psql, restore } from './server-tools';
 
 let server: PostgresServer;
 let dump: Buffer;
@@ -14,14 +14,7 @@ let untouched: string;
 
 before(async () => {
 	server = await startPostgres({ version: 15 });
-	await createDatabase(server, 'source');
-	await psql(
-		server,
-		'source',
-		'CREATE TABLE orders (id serial PRIMARY KEY); CREATE TABLE items (id int PRIMARY KEY); CREATE INDEX ON items (id)',
-		'INSERT INTO orders SELECT FROM generate_series(1, 100); INSERT INTO items SELECT generate_series(1, 50)',
-	);
-	dump = await pgDump(server, 'source', '-Fc');
+	dump = await dumpOfShop(server);
 	await createDatabase(server, 'live');
 	await psql(server, 'live', "CREATE TABLE present AS SELECT 'kept' AS what", 'CHECKPOINT');
 	untouched = await contentOf(server, 'live');

@@ -10,21 +10,14 @@ import { startPostgres, type PostgresServer } from '../../../../servers/postgres
 import { withFolder } from '../helpers';
 
 import type { KilledRestore } from './kill-child';
-import { contentOf, createDatabase, pgDump, psql, restore } from './server-tools';
+import { contentOf, createDatabase, dumpOfShop, psql, restore } from './server-tools';
 
 let server: PostgresServer;
 let dump: Buffer;
 
 before(async () => {
 	server = await startPostgres({ version: 15 });
-	await createDatabase(server, 'source');
-	await psql(
-		server,
-		'source',
-		'CREATE TABLE orders (id serial PRIMARY KEY); CREATE TABLE items (id int PRIMARY KEY); CREATE INDEX ON items (id)',
-		'INSERT INTO orders SELECT FROM generate_series(1, 100); INSERT INTO items SELECT generate_series(1, 50)',
-	);
-	dump = await pgDump(server, 'source', '-Fc');
+	dump = await dumpOfShop(server);
 	await createDatabase(server, 'live');
 	await psql(
 		server,

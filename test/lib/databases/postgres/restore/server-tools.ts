@@ -53,6 +53,18 @@ export async function createDatabase(server: PostgresServer, name: string, optio
 	return name;
 }
 
+/** Creates the database `source` with 100 orders and 50 items. @returns a custom archive of it. */
+export async function dumpOfShop(server: PostgresServer): Promise<Buffer> {
+	await createDatabase(server, 'source');
+	await psql(
+		server,
+		'source',
+		'CREATE TABLE orders (id serial PRIMARY KEY); CREATE TABLE items (id int PRIMARY KEY); CREATE INDEX ON items (id)',
+		'INSERT INTO orders SELECT FROM generate_series(1, 100); INSERT INTO items SELECT generate_series(1, 50)',
+	);
+	return await pgDump(server, 'source', '-Fc');
+}
+
 /** Creates the roles that the torture schema names. */
 export async function createRoles(server: PostgresServer): Promise<void> {
 	await psql(server, 'postgres', 'CREATE ROLE reader', 'CREATE ROLE owner', 'CREATE ROLE "Ö; owner"');
