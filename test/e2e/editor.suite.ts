@@ -81,7 +81,24 @@ export function editorTests(stage: () => Stage): void {
 			});
 		}
 
-		for (const file of exampleWorkflows) {
+		test('n8n knows every node of the example workflows, in the version that they name', async () => {
+			const types = await stage().client.nodeTypes();
+			const known = new Set(
+				types.flatMap(({ name, version }) => [version].flat().map((each) => `${name} ${each}`)),
+			);
+			for (const file of exampleWorkflows) {
+				const { nodes: used } = await readWorkflow(file);
+				const unknown = used
+					.map(({ type, typeVersion }) => `${type} ${typeVersion}`)
+					.filter((each) => !known.has(each));
+				assert.deepEqual(unknown, [], file);
+			}
+		});
+
+		for (const file of [
+			...(['nightly-backup', 'restore-on-webhook', 'back-up-and-prove'] as const),
+			...(['watch-and-alert', 'weekly-restore-test', 'three-copies'] as const),
+		]) {
 			test(`${file}.json is imported from the file, as it is published`, async () => {
 				const { nodes: expected } = await readWorkflow(file);
 				await page.goto(`${stage().n8n.url}/workflow/new`);
