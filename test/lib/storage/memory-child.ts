@@ -2,10 +2,15 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import { s3Storage, type S3Settings } from '../../../../lib/storage/s3/s3-storage';
+import { s3Storage, type S3Settings } from '../../../lib/storage/s3/s3-storage';
+import { webDavStorage, type WebDavSettings } from '../../../lib/storage/webdav/webdav-storage';
 
-const [settings, what, bytes] = JSON.parse(process.argv[2]!) as [S3Settings, 'upload' | 'download', number];
-const storage = s3Storage(settings);
+/** The kinds whose memory is measured. */
+export type MeasuredStorage =
+	{ kind: 's3'; settings: S3Settings } | { kind: 'webDav'; settings: WebDavSettings };
+
+const [place, what, bytes] = JSON.parse(process.argv[2]!) as [MeasuredStorage, 'upload' | 'download', number];
+const storage = place.kind === 's3' ? s3Storage(place.settings) : webDavStorage(place.settings);
 const chunk = Buffer.alloc(1024 * 1024, 'x');
 
 function* content(size: number): Generator<Buffer> {
