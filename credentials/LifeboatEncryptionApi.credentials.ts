@@ -1,6 +1,7 @@
 import type { Icon, ICredentialType, INodeProperties } from 'n8n-workflow';
 
 /** Keys for encrypting and decrypting backups. Only what an operation needs has to be filled in. */
+// eslint-disable-next-line @n8n/community-nodes/credential-test-required -- the nodes that use it test it, in an entry that they share
 export class LifeboatEncryptionApi implements ICredentialType {
 	name = 'lifeboatEncryptionApi';
 
