@@ -68,6 +68,16 @@ const databaseSource = open({
 	database: z.string(),
 	/** Only where the operator wants it. */
 	host: z.string().optional(),
+	/** How the database stores and sorts text, so that a new one can be made like it. */
+	locale: open({
+		encoding: z.string(),
+		/** Names of the operating system's locales (LC_COLLATE, LC_CTYPE). */
+		...{ collate: z.string(), ctype: z.string() },
+		/** PostgreSQL's `c` (libc), `i` (ICU) or `b` (builtin), from version 15 on; and its own name of the locale. */
+		provider: z.string().optional(),
+		locale: z.string().optional(),
+		icuRules: z.string().optional(),
+	}).optional(),
 	/** It holds no database, but what belongs to the whole server: roles and tablespaces. */
 	globals: z.boolean().optional(),
 });

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
 import { openFile } from '../../lib/artifact/file-artifact';
-import type { SequenceValue, TableRows } from '../../lib/artifact/manifest';
+import type { DatabaseSource, SequenceValue, TableRows } from '../../lib/artifact/manifest';
 import { foreignContent } from '../../lib/databases/foreign-content';
 import { proveDump } from '../../lib/databases/postgres/restore/prove-dump';
 import { decoderWith } from '../../lib/encryption/decoder';
@@ -24,6 +24,8 @@ export interface DatabaseContent {
 	open: (signal?: AbortSignal) => Promise<Readable>;
 	tables?: readonly TableRows[] | undefined;
 	sequences?: readonly SequenceValue[] | undefined;
+	/** How the database stored and sorted text, where a manifest says it. */
+	locale?: DatabaseSource['locale'];
 	/** Roles and tablespaces of a server, no database. */
 	isGlobals: boolean;
 	/** For the item that the node emits. */
@@ -38,10 +40,12 @@ export async function databaseContent(
 	const from = context.getNodeParameter('takeFrom', itemIndex, 'item') as 'item' | 'binary' | 'file';
 	if (from === 'item') {
 		const { artifact, manifest } = await verifiedContent(context, itemIndex, 'database');
+		const source = manifest.source.type === 'database' ? manifest.source : undefined;
 		return {
 			open: async (signal) => (await artifact.open(signal)).stream,
 			...{ tables: manifest.tables, sequences: manifest.sequences },
-			isGlobals: manifest.source.type === 'database' && manifest.source.globals === true,
+			locale: source?.locale,
+			isGlobals: source?.globals === true,
 			about: { name: manifest.name, dataOf: manifest.createdAt },
 		};
 	}

@@ -120,6 +120,7 @@ function optionsOf(
 		...(options.triggers && { triggers: options.triggers }),
 		...(options.parallelConnections && { parallelConnections: options.parallelConnections }),
 		...(roles.length > 0 && { roles: Object.fromEntries(roles.map(({ from, to }) => [from, to])) }),
+		...(content.locale && { locale: content.locale }),
 		...(content.tables && { expectedTables: content.tables }),
 		...(content.sequences && { expectedSequences: content.sequences }),
 	};

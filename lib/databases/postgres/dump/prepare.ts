@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../../errors';
 import type { Dump, EngineContext } from '../../engine';
 import { connectPostgres, type PostgresConnection } from '../connection';
+import { readDatabaseLocale } from '../database-locale';
 import { postgresError } from '../errors';
 import { assertSession } from '../session';
 import { clientArguments, startClientDump } from '../client/client-dump';
@@ -42,13 +43,10 @@ export async function preparePostgresDump(
 		await assertSession(client, connection, context.signal).catch((error: unknown) => {
 			throw postgresError(error, `looking at database ${connection.database}`);
 		});
-		const { rows } = await client
-			.query<{ server_encoding: string }>('SHOW server_encoding')
-			.catch((error: unknown) => {
-				throw postgresError(error, `looking at database ${connection.database}`);
-			});
-		const serverEncoding = rows[0]!.server_encoding;
-		const encoding = unconvertible.has(serverEncoding) ? serverEncoding : 'UTF8';
+		const locale = await readDatabaseLocale(client).catch((error: unknown) => {
+			throw postgresError(error, `looking at database ${connection.database}`);
+		});
+		const encoding = unconvertible.has(locale.encoding) ? locale.encoding : 'UTF8';
 		const isArchive = options.format === 'custom';
 		const settings = { connection, options, encoding };
 		if (program) clientArguments({ ...settings, program });
@@ -58,6 +56,7 @@ export async function preparePostgresDump(
 				engine: 'postgresql',
 				serverVersion,
 				database: connection.database,
+				locale,
 				...(options.includeHost ? { host: connection.host } : {}),
 			},
 			...(isArchive

@@ -74,7 +74,8 @@ async function testOn(
 ): Promise<RestoreTestFindings> {
 	const { signal } = context;
 	const started = performance.now();
-	const { tables } = request.manifest;
+	const { tables, source } = request.manifest;
+	const locale = source?.type === 'database' ? source.locale : undefined;
 	const report = await restorePostgres(
 		scratch,
 		request.open,
@@ -83,6 +84,7 @@ async function testOn(
 			target: { kind: 'new' },
 			metaCommands: 'skip-connect',
 			...(tables && { expectedTables: tables }),
+			...(locale && { locale }),
 		},
 		context,
 	);

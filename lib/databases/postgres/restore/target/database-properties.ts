@@ -1,6 +1,9 @@
 import type { Client } from 'pg';
 
+import { localeOptions, readDatabaseLocale } from '../../database-locale';
 import { quoteIdentifier, quoteLiteral, unquoteIdentifier } from '../../identifiers';
+
+import { majorOf } from './create';
 
 /** Settings whose value is a list of names, each quoted for itself (`GUC_LIST_QUOTE` in PostgreSQL). */
 const lists = new Set([
@@ -14,21 +17,11 @@ const lists = new Set([
 
 interface DatabaseRow {
 	owner: string;
-	encoding: string;
-	collate: string;
-	ctype: string;
 	tablespace: string;
 	connectionLimit: string;
 	comment: string | null;
 	isTemplate: string;
 	hasPrivileges: string;
-	/** `c`, `i` or `b`; absent before version 15. */
-	datlocprovider?: string;
-	/** Version 15 and 16. */
-	daticulocale?: string | null;
-	/** From version 17 on. */
-	datlocale?: string | null;
-	daticurules?: string | null;
 }
 
 /** Whether there is a database of that name. */
@@ -37,34 +30,11 @@ export async function databaseExists(client: Client, name: string): Promise<bool
 	return rows.length > 0;
 }
 
-/**
- * The CREATE DATABASE that makes an empty database like another: encoding, locale, owner and tablespace.
- *
- * @param like the database to take after; without one, the server's defaults hold.
- */
-export async function createStatement(client: Client, name: string, like?: string): Promise<string> {
-	const start = `CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE template0`;
-	if (like === undefined) return start;
+/** The CREATE DATABASE that makes an empty database like another: encoding, locale, owner and tablespace. */
+export async function createLikeStatement(client: Client, name: string, like: string): Promise<string> {
 	const row = await readDatabase(client, like);
-	const version = await client.query<{ number: string }>(
-		`SELECT pg_catalog.current_setting('server_version_num') AS number`,
-	);
-	const major = Math.floor(Number(version.rows[0]!.number) / 10_000);
-	const options = [
-		`OWNER ${quoteIdentifier(row.owner)}`,
-		`ENCODING ${quoteLiteral(row.encoding)}`,
-		`TABLESPACE ${quoteIdentifier(row.tablespace)}`,
-		`LC_COLLATE ${quoteLiteral(row.collate)}`,
-		`LC_CTYPE ${quoteLiteral(row.ctype)}`,
-	];
-	const locale = row.datlocale ?? row.daticulocale;
-	if (row.datlocprovider === 'i') {
-		options.push('LOCALE_PROVIDER icu', `ICU_LOCALE ${quoteLiteral(locale ?? '')}`);
-		if (row.daticurules) options.push(`ICU_RULES ${quoteLiteral(row.daticurules)}`);
-	} else if (row.datlocprovider === 'b') {
-		options.push('LOCALE_PROVIDER builtin', `BUILTIN_LOCALE ${quoteLiteral(locale ?? 'C')}`);
-	} else if (major >= 15) options.push('LOCALE_PROVIDER libc');
-	return `${start} ${options.join(' ')}`;
+	const locale = localeOptions(await readDatabaseLocale(client, like), await majorOf(client));
+	return `CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE template0 OWNER ${quoteIdentifier(row.owner)} TABLESPACE ${quoteIdentifier(row.tablespace)} ${locale}`;
 }
 
 /**
@@ -125,8 +95,7 @@ function settingValue(name: string, value: string): string {
 
 async function readDatabase(client: Client, name: string): Promise<DatabaseRow> {
 	const { rows } = await client.query<DatabaseRow>(
-		`SELECT d.*, pg_catalog.pg_get_userbyid(d.datdba) AS owner, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding,
-			d.datcollate AS collate, d.datctype AS ctype, t.spcname AS tablespace, d.datconnlimit AS "connectionLimit",
+		`SELECT pg_catalog.pg_get_userbyid(d.datdba) AS owner, t.spcname AS tablespace, d.datconnlimit AS "connectionLimit",
 			pg_catalog.shobj_description(d.oid, 'pg_database') AS comment, d.datistemplate::text AS "isTemplate",
 			(d.datacl IS NOT NULL)::text AS "hasPrivileges"
 		FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1`,

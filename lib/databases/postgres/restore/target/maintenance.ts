@@ -5,11 +5,14 @@ import type { Client } from 'pg';
 import { LifeboatError } from '../../../../errors';
 import type { EngineContext } from '../../../engine';
 import { connectPostgres, type PostgresConnection } from '../../connection';
+import type { DatabaseLocale } from '../../database-locale';
 import { restoreError } from '../errors';
 
 export interface TargetOptions {
 	/** A database to connect to while the target is created or renamed: `postgres` unless given. */
 	maintenanceDatabase?: string;
+	/** Of the database that the backup is of, as the manifest has it: a database that is created gets it, where the server can. */
+	locale?: DatabaseLocale;
 }
 
 /** Runs what creates, renames or drops the database of a connection, in a session outside of it. */

@@ -7,7 +7,8 @@ import type { EngineContext } from '../../../engine';
 import { postgresError, type PostgresConnection } from '../../connection';
 import { quoteIdentifier } from '../../identifiers';
 
-import { createStatement, databaseExists, propertyStatements } from './database-properties';
+import { createDatabase } from './create';
+import { createLikeStatement, databaseExists, propertyStatements } from './database-properties';
 import { reconnectMaintenance, withMaintenance, type TargetOptions } from './maintenance';
 import { dated, freeName, nameWith } from './names';
 import { swap } from './swap';
@@ -60,7 +61,8 @@ export async function fillNewDatabase<Result>(
 				},
 			);
 		}
-		return { result: await createAndFill(admin, connection, options, fill), warnings };
+		const { result, warnings: others } = await createAndFill(admin, connection, options, fill);
+		return { result, warnings: [...warnings, ...others] };
 	});
 }
 
@@ -69,16 +71,16 @@ async function createAndFill<Result>(
 	connection: PostgresConnection,
 	options: TargetOptions,
 	fill: Fill<Result>,
-): Promise<Result> {
+): Promise<{ result: Result; warnings: string[] }> {
 	const { database } = connection;
-	await admin.query(await createStatement(admin, database));
+	const warnings = await createDatabase(admin, database, options.locale);
 	return await dropUnlessFilled(connection, options, async () => {
 		await admin.query(commentStatement(database, unfinished(database)));
 		const result = await fill(connection);
 		// The script may have put a comment of its own there.
 		if ((await commentOf(admin, database)) === unfinished(database))
 			await admin.query(commentStatement(database, null));
-		return result;
+		return { result, warnings };
 	});
 }
 
@@ -100,12 +102,13 @@ export async function fillAndSwap<Result>(
 		await lockDatabase(admin, database);
 		const warnings = await removeUnfinished(admin, database);
 		if (!(await databaseExists(admin, database))) {
-			return { result: await createAndFill(admin, connection, options, fill), warnings };
+			const { result, warnings: others } = await createAndFill(admin, connection, options, fill);
+			return { result, warnings: [...warnings, ...others] };
 		}
 		const scratch = nameWith(database, `_restore_${randomBytes(4).toString('hex')}`);
 		const beside = { ...connection, database: scratch };
 		const old = await freeName(admin, database, `_before_${dated(target.now ?? new Date())}`);
-		await admin.query(await createStatement(admin, scratch, database));
+		await admin.query(await createLikeStatement(admin, scratch, database));
 		const result = await dropUnlessFilled(beside, options, async () => {
 			await admin.query(commentStatement(scratch, unfinished(database)));
 			const filled = await fill(beside);

@@ -43,6 +43,7 @@ describe('dump', () => {
 				engine: 'postgresql',
 				serverVersion: '',
 				database: 'postgres',
+				locale: { encoding: 'UTF8', collate: 'C.UTF-8', ctype: 'C.UTF-8', provider: 'c' },
 			},
 		);
 		const withHost = await postgresEngine.prepareDump(connection, { includeHost: true });

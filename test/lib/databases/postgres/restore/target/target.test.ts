@@ -3,6 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { readDatabaseLocale } from '../../../../../../lib/databases/postgres/database-locale';
+import { preparePostgresDump } from '../../../../../../lib/databases/postgres/dump/prepare';
 import { restorePostgres } from '../../../../../../lib/databases/postgres/restore/restore';
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../../../../../servers/postgres';
 import { withClient } from '../../helpers';
@@ -38,6 +40,35 @@ for (const version of [13, 18] satisfies PostgresMajor[]) {
 			await psql(server, 'postgres', 'DROP DATABASE "New; ""db"""');
 			await assert.rejects(restore(server, 'broken', broken, { target }), { code: 'STATEMENT_FAILED' });
 			assert.equal(await databases(), 'postgres');
+		});
+
+		test('a new database stores and sorts text as that of the backup, or as near to it as the server can', async () => {
+			const target = { kind: 'new' } as const;
+			const localeOf = async (database: string) =>
+				withClient(server.connection(database), async (client) => readDatabaseLocale(client));
+			await createDatabase(
+				server,
+				'latin',
+				"TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
+			);
+			const prepared = await preparePostgresDump(server.connection('latin'), {});
+			const { locale } = prepared.source;
+			assert.equal(locale?.encoding, 'LATIN1');
+			const { warnings } = await restore(server, 'alike', script, { target, locale });
+			assert.deepEqual(warnings, []);
+			assert.deepEqual(await localeOf('alike'), locale);
+
+			const elsewhere = { encoding: 'UTF8', collate: 'xx_YY.UTF-8', ctype: 'xx_YY.UTF-8', provider: 'c' };
+			const [warning] = (await restore(server, 'near', script, { target, locale: elsewhere })).warnings;
+			assert.match(warning!, /^near was created with UTF8, .*can't give it .*UTF8, xx_YY\.UTF-8 \(/);
+			assert.equal((await localeOf('near')).encoding, 'UTF8');
+			// The encoding counts for more than the sorting: the server's default locale is none for LATIN1.
+			const unknown = { ...elsewhere, encoding: 'LATIN1', provider: 'i', locale: 'de-AT' };
+			const other = await restore(server, 'far', script, { target, locale: unknown });
+			assert.equal(other.warnings.length, 1);
+			assert.equal((await localeOf('far')).encoding, 'LATIN1');
+			for (const name of ['latin', 'alike', 'near', 'far'])
+				await psql(server, 'postgres', `DROP DATABASE ${name}`);
 		});
 
 		test('a database in use is replaced in one moment, with its settings, privileges and owner', async () => {
