@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../errors';
+import type { GiveBack } from '../streams/buffer-pool';
+import { acceptOffer } from '../streams/neighbours';
 
 const MiB = 1024 * 1024;
 
@@ -90,7 +92,12 @@ export class SourceFailed extends Error {
 export class PartReader {
 	private readonly iterator: AsyncIterator<unknown>;
 
+	/** What the source gave last, and what of it wasn't copied yet. */
+	private piece: Buffer | undefined;
+
 	private rest: Buffer | undefined;
+
+	private readonly giveBack: GiveBack | undefined;
 
 	/** Whether the source has ended and all of it was handed out. */
 	ended = false;
@@ -99,6 +106,7 @@ export class PartReader {
 		// Whoever reads learns of it from the iterator; between two reads it must not count as unhandled.
 		source.on('error', () => {});
 		this.iterator = source[Symbol.asyncIterator]() as AsyncIterator<unknown>;
+		this.giveBack = acceptOffer(source)?.giveBack;
 	}
 
 	/** Fills a buffer; the returned part of it is shorter only at the end of the source. Then, `ended` is right. */
@@ -111,12 +119,17 @@ export class PartReader {
 					this.ended = true;
 					return buffer.subarray(0, filled);
 				}
-				this.rest = toBuffer(next.value);
+				this.piece = toBuffer(next.value);
+				this.rest = this.piece;
 			}
 			if (filled === buffer.length && this.rest.length > 0) return buffer;
 			const copied = this.rest.copy(buffer, filled);
 			filled += copied;
-			this.rest = copied === this.rest.length ? undefined : this.rest.subarray(copied);
+			if (copied < this.rest.length) this.rest = this.rest.subarray(copied);
+			else {
+				this.rest = undefined;
+				this.giveBack?.(this.piece!);
+			}
 		}
 	}
 

@@ -1,12 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
+import { openFile } from '../../lib/artifact/file-artifact';
 import { s3Storage, type S3Settings } from '../../lib/storage/s3/s3-storage';
+import { FileWriter } from '../../lib/streams/file-writer';
 import { startRadosgw } from '../servers/radosgw';
 
 const SIZE = 1_000_000_000;
@@ -28,7 +29,7 @@ interface Measured {
 	mebibytes: number;
 }
 
-/** In a process of its own, as in an n8n that runs: its start isn't counted. How long it takes, and how far the memory grows. */
+/** With the streams of the nodes, in a process of its own, as in an n8n that runs: its start isn't counted. How long it takes, and how far the memory grows. */
 async function transfer({ settings, what, path, key }: Job): Promise<Measured> {
 	const storage = s3Storage(settings);
 	// The code that is loaded on first use is not what is measured.
@@ -39,9 +40,12 @@ async function transfer({ settings, what, path, key }: Job): Promise<Measured> {
 	const start = performance.now();
 	const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 10);
 	if (what === 'upload') {
-		const source = createReadStream(path, { highWaterMark: 256 * 1024 });
-		await storage.put(key, source, { size: (await stat(path)).size, ifExists: 'replace' });
-	} else await pipeline(await storage.get(key), createWriteStream(path));
+		await storage.put(key, await openFile(path), { size: (await stat(path)).size, ifExists: 'replace' });
+	} else {
+		await rm(path, { force: true });
+		const from = await storage.get(key);
+		await pipeline(from, new FileWriter(path, { mode: 0o600, from, sync: false }));
+	}
 	const seconds = (performance.now() - start) / 1000;
 	clearInterval(timer);
 	await storage.close();
