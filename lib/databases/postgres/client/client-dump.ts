@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 
 import type { Production } from '../../../artifact/produce';
 import { LifeboatError, messageOf } from '../../../errors';
+import { stoppable } from '../../../streams/stoppable';
 import type { EngineContext } from '../../engine';
 import type { PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
@@ -109,15 +110,8 @@ export async function startClientDump(
 		}
 	}
 
-	const stream = Readable.from(bytes(), { objectMode: false, highWaterMark: 1024 * 1024 });
-	// A generator can't be left while it waits for the program: whoever destroys the stream ends that wait, too.
-	const destroy = stream._destroy.bind(stream);
-	stream._destroy = (error, callback) => {
-		stop.abort();
-		destroy(error, callback);
-	};
 	return {
-		stream,
+		stream: stoppable(bytes(), stop),
 		async finish() {
 			if (!findings) throw incomplete('its end was not reached');
 			return { ...findings };

@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream';
-
 import type { Client } from 'pg';
 
 import type { SequenceValue } from '../../../artifact/manifest';
 import type { Production } from '../../../artifact/produce';
 import { LifeboatError } from '../../../errors';
+import { stoppable } from '../../../streams/stoppable';
 import type { EngineContext } from '../../engine';
 import { connectPostgres, dropConnection, type PostgresConnection } from '../connection';
 import { postgresError } from '../errors';
@@ -100,15 +99,8 @@ export async function runDump(
 		}
 	}
 
-	const stream = Readable.from(bytes(), { objectMode: false, highWaterMark: 1024 * 1024 });
-	// A generator can't be left while it waits for the server: whoever destroys the stream ends that wait, too.
-	const destroy = stream._destroy.bind(stream);
-	stream._destroy = (error, callback) => {
-		stop.abort();
-		destroy(error, callback);
-	};
 	return {
-		stream,
+		stream: stoppable(bytes(), stop),
 		async finish() {
 			if (!complete) throw incomplete('its end was not reached');
 			return { tables: countRows(session.dumpedTables), sequences: dump.sequences };
