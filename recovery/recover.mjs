@@ -568,10 +568,7 @@ const isDigest = (value) => Number.isSafeInteger(value?.size) && /^[0-9a-f]{64}$
 
 /** @returns undefined if there is none. */
 async function readManifest(file) {
-	const text = await fsp.readFile(`${file}.manifest.json`, 'utf8').catch((error) => {
-		if (error.code === 'ENOENT') return undefined;
-		return fail(`${file}.manifest.json could not be read: ${error.message}`);
-	});
+	const text = await readIfThere(`${file}.manifest.json`);
 	if (text === undefined) return undefined;
 	const without = 'Move it away to go on without it';
 	let manifest;
@@ -589,9 +586,16 @@ async function readManifest(file) {
 	return manifest;
 }
 
+/** What lies beside a backup must not count as missing only because it can't be read. */
+const readIfThere = (file) =>
+	fsp.readFile(file, 'utf8').catch((error) => {
+		if (error.code === 'ENOENT') return undefined;
+		return fail(`${file} could not be read: ${error.message}`);
+	});
+
 /** The SHA-256 that the checksum file beside a backup says; undefined if there is none. */
 async function readChecksumFile(file) {
-	const text = await fsp.readFile(`${file}.sha256`, 'utf8').catch(() => undefined);
+	const text = await readIfThere(`${file}.sha256`);
 	if (text === undefined) return undefined;
 	return (
 		/^\\?([0-9a-fA-F]{64}) [ *]/.exec(text)?.[1].toLowerCase() ??

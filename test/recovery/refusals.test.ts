@@ -52,6 +52,14 @@ describe('recover.mjs', () => {
 		return result;
 	};
 
+	test('takes no manifest and no checksum for missing that is there but can not be read', async () => {
+		for (const ending of ['sha256', 'manifest.json']) {
+			const file = await write(`${ending}.sql`, SQL);
+			await mkdir(`${file}.${ending}`);
+			await fails(['verify', file], new RegExp(`${ending.replace('.', '\\.')} could not be read`));
+		}
+	});
+
 	test('opens compressed files of many parts to the end of the last one', async () => {
 		for (const [name, command] of [
 			['a.sql.zst', ['zstd', '-c']],
