@@ -26,6 +26,9 @@ export class FileReader extends Readable {
 
 	private isHeld = false;
 
+	/** A read that is under way, of what is asked for next. */
+	private ahead: Promise<Buffer | null> | undefined;
+
 	constructor(
 		private readonly handle: FileHandle,
 		private readonly range: FileRange = {},
@@ -38,9 +41,14 @@ export class FileReader extends Readable {
 	}
 
 	override _read(): void {
-		this.next().then(
+		(this.ahead ?? this.next()).then(
 			(piece) => {
-				if (!this.destroyed) this.push(piece);
+				if (this.destroyed) return;
+				// Begun before the piece is handed on: a reader that works on it at once would let no more begin until it is done with it.
+				this.ahead = piece ? this.next() : undefined;
+				// It is awaited by the next `_read`, unless reading is given up.
+				this.ahead?.catch(() => {});
+				this.push(piece);
 			},
 			(error: Error) => this.destroy(error),
 		);

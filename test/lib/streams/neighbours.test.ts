@@ -168,6 +168,21 @@ describe('a file that is read', () => {
 		assert.equal(handle.fd, -1);
 	});
 
+	test('is read on while a piece is worked on', async () => {
+		const handle = await open(path('data'), 'r');
+		const read = handle.read.bind(handle) as (...args: unknown[]) => unknown;
+		let reads = 0;
+		Object.assign(handle, { read: (...args: unknown[]) => (reads++, read(...args)) });
+		const reader = new FileReader(handle, { start: 0 });
+		let pieces = 0;
+		reader.on('data', () => {
+			pieces += 1;
+			assert.ok(reads > pieces || pieces * 262_144 > SIZE, `${reads} reads for ${pieces} pieces`);
+		});
+		await new Promise((resolve) => reader.on('close', resolve));
+		assert.equal(pieces, Math.ceil(SIZE / 262_144));
+	});
+
 	test('fails as its reads do', async () => {
 		const handle = await open(path('unreadable'), 'w');
 		await assert.rejects(buffer(new FileReader(handle)), { code: 'EBADF' });
