@@ -55,10 +55,12 @@ export async function sessionKeyIn(body: Buffer, passphrase: string): Promise<Se
 	const [version, cipher, derivation, hashId] = body;
 	const keyLength = aesKeyLengths.get(cipher ?? 0);
 	const hash = hashes.get(hashId ?? 0);
-	if (version !== 4 || derivation !== 3 || !keyLength || !hash || body.length < 14) return undefined;
+	if (version !== 4 || derivation !== 3 || !keyLength || !hash || body.length < 13) return undefined;
 	const code = body[12]!;
 	const count = (16 + (code & 15)) << ((code >> 4) + 6);
 	const key = await deriveKey(passphrase, { hash, salt: body.subarray(4, 12), count }, keyLength);
+	// Where no key stands in it, what the passphrase derives is the session key itself: so gpg does it for a passphrase alone.
+	if (body.length === 13) return { data: Uint8Array.from(key), algorithm: `aes${keyLength * 8}` };
 	const decipher = createDecipheriv(`aes-${keyLength * 8}-cfb`, key, Buffer.alloc(16));
 	const [id, ...data] = decipher.update(body.subarray(13));
 	const length = aesKeyLengths.get(id!);

@@ -8,6 +8,7 @@ import * as openpgp from 'openpgp';
 
 import { decryptor, encryptionEncoding, type EncryptionKeys } from '../../../lib/encryption/encryption';
 import { packet, PacketReader, PacketWriter, Tag, wholeBody } from '../../../lib/encryption/openpgp/packets';
+import { sessionKeyIn } from '../../../lib/encryption/openpgp/passphrase-key';
 import { testEncryption } from './conformance';
 import { GnuPg } from './gpg-command';
 import {
@@ -135,6 +136,20 @@ describe('OpenPGP and the gpg command', () => {
 					data.equals(await transformed(await decryptor(foreign, both()), pieces(file, cuts))),
 					args.join(' '),
 				);
+			}
+		}
+	});
+
+	test('a passphrase finds its key without the library, which takes 65 MB for it', async () => {
+		for (const args of [['--symmetric'], ['--symmetric', '--encrypt', '-r', 'modern']]) {
+			const reader = new PacketReader(Readable.from([await gpg.run(args, 'data', 'correct horse')]));
+			for (;;) {
+				const found = await reader.next();
+				const body = await wholeBody(found!, 10_000);
+				if (found!.tag !== Tag.passphraseSessionKey) continue;
+				assert.match((await sessionKeyIn(body, 'correct horse'))?.algorithm ?? '', /^aes(128|256)$/);
+				assert.equal(await sessionKeyIn(body.subarray(0, 12), 'correct horse'), undefined);
+				break;
 			}
 		}
 	});
