@@ -5,7 +5,7 @@ import { freeMemory } from '../memory';
 const BLOCK = 16;
 
 /** Bytes decrypted at a time; a multiple of AES's block. */
-const BATCH = 64 * 1024;
+const BATCH = 256 * 1024;
 
 /**
  * Decrypts AES in CFB mode with an IV of zeros, as OpenPGP uses it (RFC 9580, section 12.9; NIST SP 800-38A, section 6.3), several times

@@ -1,8 +1,9 @@
-import { createDecipheriv, timingSafeEqual, type Hash } from 'node:crypto';
+import { createDecipheriv, timingSafeEqual } from 'node:crypto';
 
 import { LifeboatError } from '../../errors';
 import { damaged } from '../failures';
 
+import type { HashThread } from './hash-thread';
 import { Tag, type PacketReader } from './packets';
 import type { SessionKey } from './session-key';
 
@@ -68,33 +69,34 @@ export async function* ciphertextIn(reader: PacketReader): AsyncGenerator<Buffer
 /**
  * What is in decrypted data between its random start and the code at its end. Each piece is good until the next one is asked for.
  *
- * @param hash SHA-1, for data that is not proven yet: then it fails instead of ending unless the code is right.
+ * @param hash for data that is not proven yet: then it fails instead of ending unless the code is right.
  * @throws LifeboatError `DAMAGED`: then nothing that came out may be released.
  */
 export async function* contentIn(
 	plaintext: AsyncIterable<Buffer>,
-	hash?: Hash,
+	hash?: HashThread,
 ): AsyncGenerator<Buffer, void, undefined> {
 	let prefix = PREFIX_SIZE;
 	let held: Buffer = Buffer.alloc(0);
 	for await (const deciphered of plaintext) {
-		hash?.update(deciphered.subarray(0, prefix));
+		if (prefix > 0) await hash?.update(deciphered.subarray(0, prefix));
 		let data = deciphered.subarray(prefix);
 		prefix -= deciphered.length - data.length;
 		if (data.length < CODE_SIZE) {
 			data = Buffer.concat([held, data]);
 		} else if (held.length > 0) {
-			hash?.update(held);
+			await hash?.update(held);
 			yield held;
 		}
 		const content = data.subarray(0, Math.max(0, data.length - CODE_SIZE));
 		held = Buffer.from(data.subarray(content.length));
 		if (content.length === 0) continue;
-		hash?.update(content);
+		await hash?.update(content);
 		yield content;
 	}
 	if (!hash) return;
-	const code = hash.update(held.subarray(0, 2)).digest();
+	await hash.update(held.subarray(0, 2));
+	const code = await hash.digest();
 	const isWhole = held.length === CODE_SIZE && held[0] === 0xd3 && held[1] === 0x14;
 	if (!isWhole || !timingSafeEqual(code, held.subarray(2)))
 		throw damaged('was changed, or ends before its real end');

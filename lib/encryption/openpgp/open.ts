@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
@@ -14,6 +13,7 @@ import { BatchTags } from './batch-tags';
 import { decryptCfb } from './cfb';
 import { contentOf, type SignaturePolicy } from './content';
 import { keyMissing, wrongKey } from './failures';
+import { HashThread } from './hash-thread';
 import { contentIn, ciphertextIn, encryptedData, type EncryptedData } from './integrity';
 import { PacketReader, Tag, wholeBody } from './packets';
 import { unwrapSessionKeys, type SessionKey, type SessionKeyPacket } from './session-key';
@@ -43,7 +43,12 @@ export interface MessageKeys extends SignaturePolicy {
  * it is kept in a private spool, or, where the message can be read again, only recognised when it comes a second time.
  */
 export function messageReader(keys: MessageKeys): Duplex {
-	const proof: Proof = { spool: new PrivateSpool(), tags: new BatchTags(), second: undefined };
+	const proof: Proof = {
+		hash: new HashThread(),
+		spool: new PrivateSpool(),
+		tags: new BatchTags(),
+		second: undefined,
+	};
 	const pool = new BufferPool(PIECE_SIZE);
 	let giveBack: GiveBack | undefined;
 	const stream = Duplex.from((source: AsyncIterable<Buffer>) => {
@@ -57,7 +62,7 @@ export function messageReader(keys: MessageKeys): Duplex {
 	offer(stream, { pool });
 	stream.once('close', () => {
 		// Reading ended, well or not; there is nobody left to tell of a file that can't be closed.
-		for (const each of [proof.spool, proof.tags]) each.close().catch(() => {});
+		for (const each of [proof.hash, proof.spool, proof.tags]) each.close().catch(() => {});
 		proof.second?.release().catch(() => {});
 	});
 	return stream;
@@ -65,6 +70,7 @@ export function messageReader(keys: MessageKeys): Duplex {
 
 /** What is needed until the data is proven. */
 interface Proof {
+	hash: HashThread;
 	spool: PrivateSpool;
 	tags: BatchTags;
 	second: SecondReading | undefined;
@@ -147,12 +153,13 @@ async function* opened(
 async function* provenContent(
 	{ key, ciphertext }: EncryptedData,
 	ending: () => Promise<void>,
-	{ spool, tags, second }: Proof,
+	{ hash, spool, tags, second }: Proof,
 ): AsyncGenerator<Buffer, void, undefined> {
 	const plaintext = decryptCfb(key, ciphertext);
-	const content = contentIn(second ? tags.noted(plaintext) : plaintext, createHash('sha1'));
+	const content = contentIn(second ? tags.noted(plaintext) : plaintext, hash);
 	for await (const data of content) if (!second) await spool.write(data);
 	await ending();
+	await hash.close();
 	if (!second) {
 		yield* spool.read();
 		return;

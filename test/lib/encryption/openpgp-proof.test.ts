@@ -13,6 +13,7 @@ import { generateKey } from 'openpgp';
 import { openFile } from '../../../lib/artifact/file-artifact';
 import { decryptor, encryptionEncoding, type EncryptionKeys } from '../../../lib/encryption/encryption';
 import { decryptCfb } from '../../../lib/encryption/openpgp/cfb';
+import { HashThread } from '../../../lib/encryption/openpgp/hash-thread';
 import { contentIn } from '../../../lib/encryption/openpgp/integrity';
 import { MessageWriter } from '../../../lib/encryption/openpgp/seal';
 import { BufferPool } from '../../../lib/streams/buffer-pool';
@@ -102,7 +103,7 @@ describe('until an OpenPGP message is proven', () => {
 		const read = async () => {
 			let size = 0;
 			const plaintext = decryptCfb(key, once());
-			for await (const data of contentIn(plaintext, createHash('sha1'))) size += data.length;
+			for await (const data of contentIn(plaintext, new HashThread())) size += data.length;
 			return size;
 		};
 		assert.equal(await read(), 1 + 5 + 6 + 8192);
