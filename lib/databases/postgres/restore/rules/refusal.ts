@@ -18,6 +18,7 @@ export function refusal(statement: SqlStatement, why: string): LifeboatError {
 /** Whether a statement concerns a whole database. */
 export function isAboutDatabase(head: readonly string[]): boolean {
 	const [verb, second] = head;
+	if (verb === 'ALTER' && isAboutRoleInDatabase(head)) return true;
 	if (verb === 'CREATE' || verb === 'ALTER' || verb === 'DROP') return second === 'DATABASE';
 	if (verb === 'COMMENT') return second === 'ON' && head[2] === 'DATABASE';
 	if (verb === 'SECURITY' || verb === 'GRANT' || verb === 'REVOKE') {
@@ -25,4 +26,10 @@ export function isAboutDatabase(head: readonly string[]): boolean {
 		return on !== -1 && head[on + 1] === 'DATABASE';
 	}
 	return false;
+}
+
+/** `ALTER ROLE clerk IN DATABASE shop SET ...`. */
+export function isAboutRoleInDatabase(head: readonly string[]): boolean {
+	if (head[1] !== 'ROLE' && head[1] !== 'USER') return false;
+	return head.some((word, at) => word === 'IN' && head[at + 1] === 'DATABASE');
 }

@@ -56,6 +56,8 @@ function roleTokens(tokens: readonly SqlToken[], head: readonly string[]): numbe
 			/^(?:ROLE|USER)$/.test(tokens[at + 1]?.text ?? '')
 		)
 			list(at + 2);
+		else if (verb === 'ALTER' && /^(?:ROLE|USER)$/.test(second ?? '') && at === 2 && isWord(at + 1, 'IN'))
+			list(at);
 		else if (verb === 'CREATE' && second === 'SCHEMA' && isWord(at, 'AUTHORIZATION')) list(at + 1);
 		else if (verb === 'CREATE' && second === 'POLICY' && isWord(at, 'TO')) list(at + 1);
 		else if (second === 'USER' && isWord(at, 'MAPPING', 'FOR')) list(at + 2);

@@ -4,19 +4,18 @@ import type { SqlMetaCommand, SqlStatement } from '../sql/lexer';
 import { nameAt, tokensOf, type SqlToken } from '../sql/statement';
 
 import type { Decision } from './decision';
-import { refusal } from './refusal';
+import { isAboutRoleInDatabase, refusal } from './refusal';
 
 /** The database that a script creates or connects to by itself, where another one is the target. */
 export class ScriptDatabase {
-	/** Once the script has said it. */
-	private name: string | undefined;
-
 	constructor(
 		private readonly target: string,
 		/** The database whose place the target takes in the end; itself, unless there is one. */
 		private readonly replaces: string,
 		/** Load what is meant for that one database into the target instead. */
 		private readonly skipsConnect: boolean,
+		/** Its name, if that is known before the script says it. */
+		private name?: string,
 	) {}
 
 	/**
@@ -66,14 +65,14 @@ export class ScriptDatabase {
 	}
 
 	/**
-	 * CREATE, ALTER, DROP, COMMENT ON, GRANT ON and the like, for a whole database.
+	 * CREATE, ALTER, DROP, COMMENT ON, GRANT ON and the like, for a whole database. Another one than the target is never touched.
 	 *
 	 * @throws LifeboatError `STATEMENT_REFUSED`
 	 */
 	decide(statement: SqlStatement): Decision {
 		const { head, sql, line } = statement;
 		const tokens = tokensOf(sql, 400);
-		const at = nameTokenOfDatabase(tokens);
+		const at = nameTokenOfDatabase(tokens, isAboutRoleInDatabase(head));
 		const token = at === undefined ? undefined : tokens[at];
 		if (head[0] === 'CREATE' || head[0] === 'DROP') {
 			if (!this.skipsConnect) {
@@ -88,8 +87,15 @@ export class ScriptDatabase {
 				warning: `${head[0]} DATABASE ${token?.name ?? ''} on line ${line} was left out: the target is ${this.replaces}`,
 			};
 		}
-		const isMeant = token && (this.isTarget(token.name) || (this.skipsConnect && token.name === this.name));
-		if (!isMeant || token.name === this.target) return { action: 'alone', sql };
+		if (!token) return { action: 'alone', sql };
+		if (this.skipsConnect && !this.isTarget(token.name)) this.name ??= token.name;
+		if (!this.isTarget(token.name) && token.name !== this.name) {
+			throw refusal(
+				statement,
+				`it changes the database ${token.name}, and the restore is into ${this.replaces}`,
+			);
+		}
+		if (token.name === this.target) return { action: 'alone', sql };
 		const renamed = [
 			sql.subarray(0, token.start),
 			Buffer.from(quoteIdentifier(this.target)),
@@ -119,8 +125,11 @@ function connectTarget(args: string): string | undefined {
 	return inUri ? decodeURIComponent(inUri[1]!) : text;
 }
 
-function nameTokenOfDatabase(tokens: readonly SqlToken[]): number | undefined {
-	let at = tokens.findIndex(({ kind, text }) => kind === 'word' && text === 'DATABASE') + 1;
+/** @param behindIn a role, whose name may be any word, stands before `IN DATABASE`. */
+function nameTokenOfDatabase(tokens: readonly SqlToken[], behindIn: boolean): number | undefined {
+	const isWord = (at: number, word: string) => tokens[at]?.kind === 'word' && tokens[at].text === word;
+	let at =
+		tokens.findIndex((_, index) => isWord(index, 'DATABASE') && (!behindIn || isWord(index - 1, 'IN'))) + 1;
 	if (at === 0) return undefined;
 	while (tokens[at]?.kind === 'word' && /^(IF|NOT|EXISTS)$/.test(tokens[at]!.text)) at += 1;
 	return nameAt(tokens, at) ? at : undefined;

@@ -124,6 +124,30 @@ describe('a script for a database of its own', () => {
 		assert.equal(warnings.length, 3);
 	});
 
+	test('sets what it says for roles there, and for no other database', async () => {
+		const inDatabase = [
+			'ALTER ROLE clerk IN DATABASE "My Shop" SET work_mem TO \'2MB\';',
+			'ALTER ROLE database IN DATABASE "My Shop" SET work_mem TO \'2MB\';',
+		];
+		const { sent } = await through(`\\connect "My Shop"\n${inDatabase.join('\n')}`, {
+			metaCommands: 'skip-connect',
+			roles: { clerk: 'app' },
+		});
+		assert.deepEqual(sent, [
+			'ALTER ROLE "app" IN DATABASE "target" SET work_mem TO \'2MB\'',
+			'ALTER ROLE database IN DATABASE "target" SET work_mem TO \'2MB\'',
+		]);
+		for (const sql of [
+			'ALTER ROLE clerk IN DATABASE live SET work_mem TO 1;',
+			'ALTER DATABASE live SET work_mem TO 1;',
+			'COMMENT ON DATABASE live IS NULL;',
+		]) {
+			await assert.rejects(through(sql), { code: 'STATEMENT_REFUSED', message: /the database live/ });
+			const other = `\\connect shop\n${sql}`;
+			await assert.rejects(through(other, { metaCommands: 'skip-connect' }), { code: 'STATEMENT_REFUSED' });
+		}
+	});
+
 	test('is refused otherwise', async () => {
 		await assert.rejects(through(script), { code: 'STATEMENT_REFUSED', message: /line 1/ });
 		await assert.rejects(through('SELECT 1;\n\\connect other'), {
