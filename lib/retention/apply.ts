@@ -16,16 +16,17 @@ export interface Deletion {
 /**
  * Carries a plan out. First come the backups that stay, then each deletion as it is done, a backup always after those that can't be
  * restored without it: wherever it breaks off, no backup has lost what it needs. A deletion that fails stops only what
- * needs to stay because of it; the next plan takes it up again. One that the storage has locked, or that was pinned meanwhile,
- * stays without an error.
+ * needs to stay because of it; the next plan takes it up again. One that the storage has locked, or that was pinned or replaced
+ * meanwhile, stays without an error.
  *
- * @param remove removes a backup with its sidecars; must not fail on one that is gone already.
+ * @param remove removes a backup with its sidecars, if the key still stands for the one with that id; must not fail on one that is
+ * gone already.
  * @throws LifeboatError `PLAN_UNSAFE` before the first deletion if the plan deletes what it refused, keeps nothing, or deletes what a
  * kept backup needs: such a plan was altered after it was made. The signal's reason when it aborts.
  */
 export async function* applyPlan(
 	plan: RetentionPlan,
-	remove: (key: string, signal?: AbortSignal) => Promise<void>,
+	remove: (key: string, signal: AbortSignal | undefined, id: string) => Promise<void>,
 	signal?: AbortSignal,
 ): AsyncGenerator<Deletion> {
 	const decisions = plan.groups.flatMap((group) => group.decisions);
@@ -45,7 +46,7 @@ export async function* applyPlan(
 		}
 		let error: unknown;
 		try {
-			await remove(decision.key, signal);
+			await remove(decision.key, signal, decision.backup.id);
 		} catch (caught) {
 			signal?.throwIfAborted();
 			error = caught;
@@ -63,8 +64,8 @@ export async function* applyPlan(
 	}
 }
 
-/** Somebody locked or pinned it after the plan was made, or the storage tells of its locks only when asked to delete: no failure. */
-const GUARDED: ReadonlySet<string> = new Set(['LOCKED', 'OBJECT_LOCKED', 'PINNED']);
+/** Somebody locked, pinned or replaced it after the plan was made, or the storage tells of its locks only when asked to delete: no failure. */
+const GUARDED: ReadonlySet<string> = new Set(['LOCKED', 'OBJECT_LOCKED', 'PINNED', 'REPLACED']);
 
 function reasonOf({ reasons }: Decision): string {
 	return reasons.map(({ text }) => text).join('; ');

@@ -5,7 +5,7 @@ import { labelOf } from '../../lib/retention/describe-group';
 import { calendarSvg } from '../../lib/retention/calendar/calendar-svg';
 import type { Decision, PlanGroup, RetentionPlan } from '../../lib/retention/plan';
 import { shortfallOf } from '../../lib/retention/shortfall';
-import { deleteBackup } from '../../lib/storage/backups';
+import { assertSameBackup, deleteBackup } from '../../lib/storage/backups';
 import { presentable } from '../shared/errors';
 import { cancelSignal } from '../shared/run';
 import { storageFor } from '../shared/storage';
@@ -33,8 +33,10 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 		const plan = await planKnowingLocks(storage, backups, policy, options, signal);
 		const results = new Map<Decision, Deletion>();
 		if (!dryRun) {
-			const remove = async (key: string, removeSignal?: AbortSignal) =>
+			const remove: Parameters<typeof applyPlan>[1] = async (key, removeSignal, id) => {
+				await assertSameBackup(storage, key, id, removeSignal);
 				await deleteBackup(storage, key, removeSignal, versionsOf(context, itemIndex));
+			};
 			for await (const result of applyPlan(plan, remove, signal)) results.set(result.decision, result);
 		}
 		tell(context, plan, results, dryRun);

@@ -1,7 +1,7 @@
 import { LifeboatError } from '../../errors';
 import type { Storage } from '../storage';
 
-import { assertUnpinned, deleteBackup } from './delete';
+import { assertSameBackup, assertUnpinned, deleteBackup } from './delete';
 import { listBackups } from './list';
 import { isNotFound, readBackup, type StoredBackup } from './read';
 import { sidecarSuffixes } from './sidecars';
@@ -12,7 +12,8 @@ import { sidecarSuffixes } from './sidecars';
  *
  * @param within the folder in which backups may need this one (increments); the whole storage unless given.
  * @returns what was deleted.
- * @throws LifeboatError `NOT_FOUND`, `NOT_A_BACKUP`, `PINNED`, `NEEDED` while an increment builds on it, and as `deleteBackup`.
+ * @throws LifeboatError `NOT_FOUND`, `NOT_A_BACKUP`, `PINNED`, `NEEDED` while an increment builds on it,
+ * `REPLACED`, and as `deleteBackup`.
  */
 export async function deleteChosenBackup(
 	storage: Storage,
@@ -35,6 +36,7 @@ export async function deleteChosenBackup(
 	}
 	await assertUnpinned(storage, key, signal);
 	await assertNotNeeded(storage, backup, within, signal);
+	await assertSameBackup(storage, key, backup.manifest.id, signal);
 	await deleteBackup(storage, key, signal);
 	return backup;
 }

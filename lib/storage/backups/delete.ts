@@ -2,6 +2,7 @@ import { LifeboatError } from '../../errors';
 import { assertKey } from '../keys';
 import type { Storage } from '../storage';
 
+import { isNotFound, readBackup } from './read';
 import { checksumKey, manifestKey, pinKey, proofKey } from './sidecars';
 
 /**
@@ -36,6 +37,34 @@ export async function deleteBackup(
 			);
 		}
 	}
+}
+
+/**
+ * Makes sure, right before a deletion that was decided from an earlier list, that the key still stands for that backup: another run
+ * may have put a new one there, or be about to (its object comes before its manifest). What is gone by now is no error.
+ *
+ * @param id the manifest's id in that list.
+ * @throws LifeboatError `REPLACED`.
+ */
+export async function assertSameBackup(
+	storage: Storage,
+	key: string,
+	id: string,
+	signal?: AbortSignal,
+): Promise<void> {
+	try {
+		if ((await readBackup(storage, key, signal)).manifest?.id === id) return;
+	} catch (error) {
+		if (isNotFound(error)) return;
+		throw error;
+	}
+	throw new LifeboatError(
+		'REPLACED',
+		`${key} in ${storage.description} is not the backup any more that was to go; it was left as it is`,
+		{
+			hint: 'Another run has written, or is writing, a new backup under the same key. Give each backup a key of its own',
+		},
+	);
 }
 
 /** @throws LifeboatError `PINNED` while the backup under the key is pinned. */

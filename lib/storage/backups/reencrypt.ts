@@ -4,7 +4,7 @@ import { LifeboatError, messageOf } from '../../errors';
 import { baseName } from '../keys';
 import type { Storage } from '../storage';
 
-import { assertUnpinned, deleteBackup } from './delete';
+import { assertSameBackup, assertUnpinned, deleteBackup } from './delete';
 import { openBackup, readBackup } from './read';
 import { storeBackup, type StoreBackupResult } from './store';
 
@@ -45,13 +45,14 @@ export async function reencryptBackup(
 	const newKey = folder + nameAgain(artifact.draft.fileName, now, encoding.extension);
 	const stored = await storeBackup(storage, artifact, { key: newKey, ifExists: 'fail', signal });
 	try {
+		await assertSameBackup(storage, key, manifest.id, signal);
 		await deleteBackup(storage, key, signal);
 	} catch (error) {
 		throw new LifeboatError(
 			'OLD_LEFT',
 			`The backup lies encrypted again as ${newKey}, but the old one ${key} is still in ${storage.description}: ${messageOf(error)}`,
 			{
-				hint: 'Both are whole. Remove the old one once nothing holds it (a lock, a pin, missing permission)',
+				hint: 'Look at the old one, and remove it once nothing holds it (a lock, a pin, missing permission)',
 				cause: error,
 			},
 		);

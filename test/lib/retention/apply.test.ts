@@ -105,6 +105,28 @@ test('what a run left undone is told in one error, of every failure and every re
 	assert.equal(shortfallOf(planFor(), await collect(applyPlan(planFor(), async () => {}))), undefined);
 });
 
+test('a key that another run has written again since the plan was made stays', async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-retention-'));
+	try {
+		const storage = localStorage({ folder });
+		for (const number of [1, 2, 3, 4]) await putBackup(storage, `day-${number}`, day(number));
+		const policy = JSON.stringify({ keepLast: 1, zone: 'UTC' });
+		const removed = await retain(storage, policy, async () => {
+			// As with one key a weekday: of one the new backup is whole, of the other only its object has arrived.
+			await rm(join(folder, 'day-1.manifest.json'));
+			await storage.delete('day-2.manifest.json');
+			await storage.delete('day-2');
+			await storage.delete('day-2.sha256');
+			await putBackup(storage, 'day-2', day(5), { id: 'the new one' });
+		});
+		assert.deepEqual(removed, ['day-3']);
+		const left = (await readdir(folder)).filter((name) => /^day-\d$/.test(name));
+		assert.deepEqual(left.sort(), ['day-1', 'day-2', 'day-4']);
+	} finally {
+		await rm(folder, { recursive: true });
+	}
+});
+
 test('an abort ends it before the next deletion', async () => {
 	const controller = new AbortController();
 	const removed: string[] = [];

@@ -7,6 +7,7 @@ import { toRetentionBackup } from '../../../lib/retention/backup';
 import { planRetention } from '../../../lib/retention/plan';
 import { parsePolicy } from '../../../lib/retention/policy';
 import {
+	assertSameBackup,
 	checksumKey,
 	deleteBackup,
 	listBackups,
@@ -41,14 +42,23 @@ export async function putBackup(
 }
 
 /** Lists, plans and deletes, on 21 November 2026. Returns the keys of the deleted backups. */
-export async function retain(storage: Storage, policy: string): Promise<string[]> {
+export async function retain(
+	storage: Storage,
+	policy: string,
+	beforeDeletion: () => Promise<void> = async () => {},
+): Promise<string[]> {
 	const backups = [];
 	for await (const stored of listBackups(storage)) backups.push(toRetentionBackup(stored));
 	const plan = planRetention(backups, parsePolicy(JSON.parse(policy)), {
 		now: new Date('2026-11-21T12:00:00Z'),
 	});
+	await beforeDeletion();
 	const removed: string[] = [];
-	for await (const { decision, deleted, error } of applyPlan(plan, (key) => deleteBackup(storage, key))) {
+	const remove: Parameters<typeof applyPlan>[1] = async (key, signal, id) => {
+		await assertSameBackup(storage, key, id, signal);
+		await deleteBackup(storage, key, signal);
+	};
+	for await (const { decision, deleted, error } of applyPlan(plan, remove)) {
 		if (error) throw error as Error;
 		if (deleted) removed.push(decision.key);
 	}
