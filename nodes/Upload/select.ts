@@ -2,7 +2,7 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { Manifest } from '../../lib/artifact/manifest';
 import { LifeboatError } from '../../lib/errors';
-import { backupById, listBackups, readBackup } from '../../lib/storage/backups';
+import { backupById, newestBackup, readBackup } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
 import { requiredChoice, requiredText, textParameter, timeParameter } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
@@ -19,7 +19,7 @@ const byKey = {
 	value: 'key',
 	description: 'Chosen from the list of what lies there, or by its key',
 };
-const newestOne = { name: 'Newest', value: 'newest', description: 'The newest whole one under the prefix' };
+const newestOne = { name: 'Newest', value: 'newest', description: 'The newest whole one of a job' };
 
 /** The fields that choose one backup. What deletes must be told which: there, the newest isn't offered. */
 export function selectProperties(operations: string[], { newest }: { newest: boolean }): INodeProperties[] {
@@ -59,7 +59,21 @@ export function selectProperties(operations: string[], { newest }: { newest: boo
 						type: 'string' as const,
 						default: '',
 						placeholder: 'e.g. shop',
-						description: 'Only backups of this job. Empty stands for all.',
+						description: 'Only backups of this job. It may stay empty where there are those of one job only.',
+						displayOptions: { show: { ...show, select: ['newest'] } },
+					},
+					{
+						displayName: 'Kind',
+						name: 'backupKind',
+						type: 'options' as const,
+						options: [
+							{ name: 'Any', value: 'any', description: 'If there is only one kind of that name' },
+							{ name: 'Bundle', value: 'bundle', description: 'Databases and files in one' },
+							{ name: 'Database', value: 'database', description: 'A dump' },
+							{ name: 'Files', value: 'files', description: 'An archive of files' },
+						],
+						default: 'any',
+						description: 'What the backup holds',
 						displayOptions: { show: { ...show, select: ['newest'] } },
 					},
 					{
@@ -111,36 +125,20 @@ export async function chosenBackup(
 	);
 }
 
-/** By the time in the manifests: names and times of files prove nothing. */
+/** Tells of what was passed over, too: somebody may expect just that one. */
 async function newest(context: IExecuteFunctions, itemIndex: number, storage: Storage): Promise<FoundBackup> {
 	const name = textParameter(context, 'backupName', itemIndex);
+	const kind = context.getNodeParameter('backupKind', itemIndex, 'any') as Manifest['kind'] | 'any';
 	const madeBefore = timeParameter(context, 'madeBefore', itemIndex, 'Made Before');
-	const prefix = prefixOf(context, itemIndex);
-	let best: FoundBackup | undefined;
-	const problems: string[] = [];
-	for await (const { key, manifest, problem } of listBackups(storage, {
-		prefix,
+	const { passedOver, ...found } = await newestBackup(storage, {
+		prefix: prefixOf(context, itemIndex),
 		signal: cancelSignal(context),
-	})) {
-		if (name !== '' && manifest && manifest.name !== name) continue;
-		if (madeBefore && manifest && Date.parse(manifest.createdAt) >= Date.parse(madeBefore)) continue;
-		if (!manifest || problem !== undefined) problems.push(`${key} (${problem ?? 'no manifest'})`);
-		else if (!best || manifest.createdAt > best.manifest.createdAt) best = { key, manifest };
-	}
-	if (problems.length > 0) {
-		context.addExecutionHints({
-			type: 'warning',
-			location: 'outputPane',
-			message: `Passed over because of problems: ${problems.slice(0, 10).join(', ')}${problems.length > 10 ? ` and ${problems.length - 10} more` : ''}`,
-		});
-	}
-	if (best) return best;
-	const when = madeBefore ? ` made before ${madeBefore}` : '';
-	const whose = name === '' ? `no backup${when}` : `no backup named "${name}"${when}`;
-	throw new LifeboatError('NOT_FOUND', `There is ${whose} under "${prefix}" in ${storage.description}`, {
-		hint:
-			problems.length > 0
-				? `Passed over because of problems: ${problems.slice(0, 3).join(', ')}`
-				: 'Check the prefix and the name. The operation List tells which backups there are',
+		...(name !== '' && { name }),
+		...(kind !== 'any' && { kind }),
+		...(madeBefore !== undefined && { before: new Date(madeBefore) }),
 	});
+	if (passedOver !== undefined) {
+		context.addExecutionHints({ type: 'warning', location: 'outputPane', message: passedOver });
+	}
+	return found;
 }

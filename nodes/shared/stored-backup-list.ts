@@ -80,5 +80,5 @@ function inWords({ key, size, manifest, problem, marks }: StoredBackup): string 
 		...(marks.pinned ? ['pinned'] : []),
 		...(problem === undefined ? [] : [problem]),
 	];
-	return `${manifest.name}, ${facts.join(', ')}`;
+	return `${manifest.name} (${manifest.kind}), ${facts.join(', ')}`;
 }

@@ -53,9 +53,9 @@ describe('choosing a stored backup', () => {
 			parameters: { ...place, ...parameters },
 		});
 		const expected = [
-			['shop/20.tar', /^shop, 2026-11-20 02:00 UTC, 22 bytes$/],
-			['shop/19.tar', /^shop, 2026-11-19 02:00 UTC, 22 bytes, pinned$/],
-			['shop/18.tar', /^shop, 2026-11-18 02:00 UTC, .*missing/],
+			['shop/20.tar', /^shop \(files\), 2026-11-20 02:00 UTC, 22 bytes$/],
+			['shop/19.tar', /^shop \(files\), 2026-11-19 02:00 UTC, 22 bytes, pinned$/],
+			['shop/18.tar', /^shop \(files\), 2026-11-18 02:00 UTC, .*missing/],
 		] as const;
 		for (const [type, parameters] of [
 			['upload', { operation: 'download', select: 'key' }],
@@ -94,6 +94,46 @@ describe('choosing a stored backup', () => {
 		assert.equal(await keyOf({ select: 'key', key }), key);
 		const none = await download({ select: 'key', key: { __rl: true, mode: 'key', value: '={{ "" }}' } });
 		assert.match(none.error!.message, /Stored Backup/);
+	});
+
+	test('the newest of several jobs is taken of none, until one is named', async () => {
+		const storage = localStorage({ folder: place.folder });
+		const put = async (name: string, kind: 'bundle' | 'database' | 'files', day: number) =>
+			await putBackup(storage, `jobs/${name}-${kind}`, `2026-11-${day}T02:00:00Z`, { name, kind });
+		await put('shop', 'bundle', 18);
+		await put('shop', 'database', 20);
+		await put('blog', 'files', 19);
+		const [prefix, backupName] = ['jobs', 'shop'];
+
+		const all = await download({ prefix });
+		assert.match(
+			all.error!.message,
+			/several jobs under "jobs\/" in .*: blog \(files\), shop \(bundle\), shop \(database\)$/,
+		);
+		assert.match(all.error!.description!, /Fill in Backup Name/);
+		const kinds = await download({ prefix, backupName });
+		assert.match(kinds.error!.message, /: shop \(bundle\), shop \(database\)$/);
+		assert.match(kinds.error!.description!, /Choose the Kind/);
+
+		assert.equal(await keyOf({ prefix, backupName: 'blog' }), 'jobs/blog-files');
+		assert.equal(await keyOf({ prefix, backupName, backupKind: 'bundle' }), 'jobs/shop-bundle');
+		assert.equal(await keyOf({ prefix, backupKind: 'files' }), 'jobs/blog-files');
+		const none = await download({ prefix, backupName, backupKind: 'files' });
+		assert.match(none.error!.message, /no backup of the kind files named "shop" under "jobs\/"/);
+		// A copy is of one backup, too.
+		const copied = await runWorkflow({
+			allowedFolders: [folder.path],
+			nodes: [
+				{
+					type: 'upload',
+					parameters: {
+						...{ operation: 'copy', ...place, prefix, targetStorage: 'local' },
+						...{ targetFolder: place.folder, targetPrefix: 'copies' },
+					},
+				},
+			],
+		});
+		assert.match(copied.error!.message, /several jobs/);
 	});
 
 	test('the newest made before a time is taken, in the time zone of the workflow', async () => {
