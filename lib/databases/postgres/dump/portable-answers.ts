@@ -8,6 +8,14 @@ const replacements: [asked: string, instead: string][] = [
 	],
 	// Asked of servers before 16, which don't know the option that pg_dump adds then to each subscription.
 	["'t' AS subrunasowner", "'f' AS subrunasowner"],
+	// pg_dump 18.3 forgets to quote the name of a NOT NULL constraint where the column itself is inherited and so not written; the name
+	// of such a constraint that has a comment is used in another place, too, which does quote it.
+	[
+		'co.conname AS notnull_name,',
+		`CASE WHEN a.attislocal OR (co.convalidated AND pt.description IS NOT NULL)
+	OR (SELECT c.relispartition FROM pg_catalog.pg_class c WHERE c.oid = a.attrelid) THEN co.conname
+	ELSE pg_catalog.quote_ident(co.conname) END AS notnull_name,`,
+	],
 ];
 
 /** A question of pg_dump's, changed where its answer would have to be. */

@@ -10,3 +10,5 @@ ALTER TABLE more.virtual ADD CONSTRAINT a_is_set NOT NULL a NO INHERIT;
 ALTER TABLE more.late ADD CONSTRAINT ref_is_set NOT NULL ref NOT VALID;
 ALTER TABLE more.late ADD CONSTRAINT loose FOREIGN KEY (ref) REFERENCES more.people NOT ENFORCED;
 COMMENT ON CONSTRAINT a_is_set ON more.virtual IS 'n';
+CREATE TABLE more.heir (CONSTRAINT "b is; set" NOT NULL b) INHERITS (more.parent_of_columns);
+CREATE TABLE more."Heir 2" (CONSTRAINT "select" NOT NULL b, c integer CONSTRAINT "c C" NOT NULL) INHERITS (more.parent_of_columns);
