@@ -1,4 +1,4 @@
-import { Client, FileType, type AccessOptions } from 'basic-ftp';
+import { FileType, type Client } from 'basic-ftp';
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -6,10 +6,8 @@ import { LifeboatError } from '../../errors';
 
 import { isUnknownCommand, replyOf } from './errors';
 import { parseFacts, parseMlsd, parseTime, type Facts } from './facts';
+import { login } from './login';
 import type { FtpSettings } from './settings';
-
-/** The most that the list of one folder may take. */
-const MAX_LISTING = 512 * 1024 * 1024;
 
 /** Milliseconds before the end of an empty file. */
 const emptyPause = 100;
@@ -24,31 +22,13 @@ export class FtpConnection {
 		private readonly hasFacts: boolean,
 	) {}
 
-	/** @throws LifeboatError `ACCESS_DENIED` for a login that is refused; errors of the network as they are. */
+	/** @throws as `login`. */
 	static async open(settings: FtpSettings, timeout: number): Promise<FtpConnection> {
-		const { host, security, user = 'anonymous', password = '', ca, ignoreTlsErrors } = settings;
-		const port = settings.port ?? (security === 'implicit' ? 990 : 21);
-		const client = new Client(timeout, { allowSeparateTransferHost: false, maxListingBytes: MAX_LISTING });
-		const access: AccessOptions = {
-			...{
-				host,
-				port,
-				user,
-				password,
-				secure: security === 'implicit' ? 'implicit' : security === 'explicit',
-			},
-			secureOptions: { host, rejectUnauthorized: !ignoreTlsErrors, ...(ca && { ca }) },
-		};
-		try {
-			await client.access(access);
+		return await login(settings, timeout, async (client) => {
 			const hasFacts = (await client.features()).has('MLST');
 			if (hasFacts) client.parseList = parseMlsd;
 			return new FtpConnection(client, await client.pwd(), hasFacts);
-		} catch (error) {
-			const encrypted = client.ftp.hasTLS;
-			client.close();
-			throw refused(error, { server: `${host}:${port}`, user, security, encrypted });
-		}
+		});
 	}
 
 	get alive(): boolean {
@@ -196,35 +176,4 @@ function ambiguous(path: string): LifeboatError {
 			hint: 'It does not know MLSD, and its list can not be told apart from names with spaces or arrows. Rename that file, or use SFTP or a server that knows MLSD',
 		},
 	);
-}
-
-function refused(
-	error: unknown,
-	{
-		server,
-		user,
-		security,
-		encrypted,
-	}: { server: string; user: string; security: string; encrypted: boolean },
-): unknown {
-	const reply = replyOf(error);
-	if (security === 'explicit' && !encrypted && reply !== undefined && reply >= 500) {
-		return new LifeboatError('CONNECTION_FAILED', `${server} does not offer explicit TLS`, {
-			hint: 'Turn on TLS on the server, or choose implicit TLS or None under Security. With None the password and the backup can be read on their way',
-			cause: error,
-		});
-	}
-	if (security === 'none' && /TLS|SSL|encrypt|secure/i.test(String(error))) {
-		return new LifeboatError('ACCESS_DENIED', `${server} only lets ${user} log in over TLS`, {
-			hint: 'Choose explicit or implicit TLS under Security',
-			cause: error,
-		});
-	}
-	if (reply === 530 || reply === 532 || reply === 430) {
-		return new LifeboatError('ACCESS_DENIED', `${server} does not let ${user} log in`, {
-			hint: 'Check user and password in the FTP credential, that the server allows this login, and how many may log in at once',
-			cause: error,
-		});
-	}
-	return error;
 }
