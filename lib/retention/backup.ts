@@ -10,6 +10,8 @@ export interface RetentionBackup {
 	kind: string;
 	/** ISO 8601, from the manifest: when the backup began. Empty when the manifest can't be read. */
 	createdAt: string;
+	/** ISO 8601: when the storage received it by its own clock, if that is before `createdAt`, which can't be. */
+	storedBefore?: string;
 	/** Bytes as stored. */
 	size: number;
 	/** Only complete backups count towards what is kept. */
@@ -35,7 +37,7 @@ export type BackupMarks = Pick<RetentionBackup, 'locked'>;
  * is `unfinished`.
  */
 export function toRetentionBackup(stored: StoredBackup, known: BackupMarks = {}): RetentionBackup {
-	const { key, size, manifest } = stored;
+	const { key, size, manifest, storedBefore } = stored;
 	const marks = { ...known, pinned: stored.marks.pinned, proven: stored.marks.proof?.passed === true };
 	if (!manifest) {
 		const problem = stored.problem ?? 'its manifest is missing';
@@ -45,6 +47,7 @@ export function toRetentionBackup(stored: StoredBackup, known: BackupMarks = {})
 	const problem = stored.problem ?? (size === 0 ? 'it is empty' : undefined);
 	return {
 		...{ key, id, name, kind, createdAt, size, ...(tags && { tags }), ...marks },
+		...(storedBefore && { storedBefore: storedBefore.toISOString() }),
 		state: problem === undefined ? 'complete' : 'unfinished',
 		...(chain && { chain: { parent: chain.parent, base: chain.base } }),
 		...(problem !== undefined && { problem }),

@@ -1,5 +1,6 @@
 import type { RetentionBackup } from './backup';
 import { Chains } from './chains';
+import { breakRefusal } from './clocks';
 import { describeGroup, labelOf } from './describe-group';
 import { evaluateGroup, type Evaluation } from './evaluate-group';
 import { groupsOf, type BackupGroup } from './groups';
@@ -49,6 +50,12 @@ export function decide(
 			calendar,
 			policy.zone,
 		);
+	}
+	if (options.checkClocks) {
+		for (const draft of drafts) {
+			const goes = (backup: RetentionBackup) => !kept.has(backup);
+			draft.refused ??= breakRefusal(labelOf(draft), draft.evaluation.complete, policy, goes);
+		}
 	}
 	const refuse = () => {
 		if (!drafts.some(({ refused }) => refused)) return;

@@ -39,6 +39,7 @@ export function describeGroup(
 const NOTICES: Readonly<Record<string, string>> = {
 	unreadable: 'with a manifest that cannot be read: kept, look at them',
 	future: 'dated in the future: kept and not counted, check the clock that made them',
+	misdated: 'dated after they were stored: kept and not counted, check the clocks of n8n and of the storage',
 	orphan: 'whose chain is broken: kept and not counted, they cannot be restored as they are',
 };
 

@@ -39,7 +39,7 @@ export function evaluateGroup(
 	candidates.sort(newestFirst);
 	const counted: Candidate[] = [];
 	for (const candidate of candidates) {
-		const protections = protectionsOf(candidate, now, chains);
+		const protections = protectionsOf(candidate, now, chains, options);
 		reasons.set(candidate.backup, protections);
 		if (protections.length > 0) protectedOnes.add(candidate.backup);
 		if (!protections.some(({ rule }) => ASIDE.has(rule))) counted.push(candidate);
@@ -87,13 +87,18 @@ function newestFirst(a: Candidate, b: Candidate): number {
 }
 
 /** Those that are kept for these reasons take no part in the rules. */
-const ASIDE: ReadonlySet<string> = new Set(['unreadable', 'future', 'orphan']);
+const ASIDE: ReadonlySet<string> = new Set(['unreadable', 'future', 'misdated', 'orphan']);
 
 const NONE: readonly Reason[] = [];
 
 /** Why a backup stays whatever the rules say. */
-function protectionsOf({ backup, at }: Candidate, now: number, chains: Chains): readonly Reason[] {
-	const aside = asideOf(backup, at, now, chains);
+function protectionsOf(
+	{ backup, at }: Candidate,
+	now: number,
+	chains: Chains,
+	{ checkClocks }: PlanOptions,
+): readonly Reason[] {
+	const aside = asideOf(backup, at, now, chains) ?? (checkClocks ? misdatedOf(backup) : undefined);
 	if (!aside && !backup.pinned && !backup.locked) return NONE;
 	return [
 		...(aside ? [aside] : []),
@@ -121,6 +126,14 @@ function asideOf(backup: RetentionBackup, at: number, now: number, chains: Chain
 	return problem === undefined
 		? undefined
 		: { rule: 'orphan', text: `can't be restored as it is, so it stays and doesn't count: ${problem}` };
+}
+
+function misdatedOf(backup: RetentionBackup): Reason | undefined {
+	const { createdAt, storedBefore } = backup;
+	if (storedBefore === undefined) return undefined;
+	// Counted as the newest, it would push out all that are older than a policy's days.
+	const text = `dated ${createdAt}, though stored before that, on ${storedBefore}: it stays and doesn't count`;
+	return { rule: 'misdated', text };
 }
 
 function judgeOrKeepAll(

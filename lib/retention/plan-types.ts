@@ -20,7 +20,7 @@ export interface Decision {
 
 /** Why nothing of a group is deleted although rules would allow it. */
 export interface Refusal {
-	/** `BACKUPS_STOPPED`, `NO_GOOD_BACKUP`, `WOULD_DELETE_ALL`, `TOO_MANY_DELETIONS`. */
+	/** `BACKUPS_STOPPED`, `NO_GOOD_BACKUP`, `WOULD_DELETE_ALL`, `TOO_MANY_DELETIONS`, `AFTER_BREAK`. */
 	code: string;
 	message: string;
 	hint: string;
@@ -54,6 +54,11 @@ export interface PlanOptions {
 	maxDeletions?: number;
 	/** Refuse a group when more than this share of it, in percent, would be deleted. */
 	maxDeletePercent?: number;
+	/**
+	 * Don't count a backup that is dated after the storage received it, and refuse to delete all from before a break at once: a clock
+	 * that went wrong must not make backups look old.
+	 */
+	checkClocks?: boolean;
 	/** Delete nothing of a group whose newest complete backup is older than this: `26h`, `2d`. */
 	expectedEvery?: string;
 }

@@ -6,7 +6,7 @@ export interface StoredObject {
 	key: string;
 	/** Bytes. */
 	size: number;
-	/** When it was last written. For display only: nothing is decided by it. */
+	/** When it was last written, by the storage's clock. Nothing is ever deleted because of it; retention may keep something. */
 	modifiedAt: Date;
 	/** Another one means that the key was written again. Only to be compared; not every storage knows it. */
 	version?: string;

@@ -34,6 +34,15 @@ export const description: INodeProperties[] = [
 				displayOptions: show('apply', 'simulate'),
 			},
 			{
+				displayName: 'Check Clocks',
+				name: 'checkClocks',
+				type: 'boolean',
+				default: true,
+				description:
+					'Whether to guard against clocks that went wrong: a backup that is dated after the storage received it is kept and not counted, and not all backups from before a break are deleted before there are three since',
+				displayOptions: show('apply'),
+			},
+			{
 				displayName: 'Expect a Backup Every',
 				name: 'expectedEvery',
 				type: 'string',
@@ -120,6 +129,7 @@ export const description: INodeProperties[] = [
 interface Options {
 	versions?: 'current' | 'all';
 	calendar?: boolean;
+	checkClocks?: boolean;
 	countOnlyProven?: boolean;
 	expectedEvery?: string;
 	groupBy?: Array<'name' | 'kind'>;
@@ -151,10 +161,16 @@ export const returnsJobs = (context: IExecuteFunctions, itemIndex: number): bool
 
 /** The guards that the node's options name. */
 export function planOptionsOf(context: IExecuteFunctions, itemIndex: number): Omit<PlanOptions, 'now'> {
-	const { maxDeletions, maxDeletePercent, countOnlyProven } = optionsOf(context, itemIndex);
+	const {
+		checkClocks = true,
+		maxDeletions,
+		maxDeletePercent,
+		countOnlyProven,
+	} = optionsOf(context, itemIndex);
 	const expectedEvery = expectedEveryOf(context, itemIndex);
 	return {
 		groupBy: groupByOf(context, itemIndex),
+		checkClocks,
 		...(expectedEvery ? { expectedEvery } : {}),
 		...(countOnlyProven ? { countOnlyProven } : {}),
 		maxDeletions: maxDeletions ?? MOST_DELETIONS,

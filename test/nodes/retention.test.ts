@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
@@ -204,6 +204,35 @@ describe('Apply Retention, through the real engine', () => {
 		assert.match(refused.error?.message ?? '', /would delete 104 backups, more than the 100 allowed/);
 		(await run(keepLast(1, { options: { maxDeletions: 104 } }))).assertSuccess();
 		assert.equal((await readdir(destination)).length, 3);
+	});
+
+	test('clocks that went wrong delete nothing, unless the check is off', async () => {
+		// Dated today, but the disk of the storage has it from a hundred days ago.
+		const before = new Date(Date.now() - 100 * DAY);
+		await utimes(join(destination, 'shop-0.tar'), before, before);
+		for (const days of [50, 51, 52]) await put(days);
+		const ofDays = async (rules: object, options: object = {}) =>
+			(await run({ policy: 'custom', rules, options })).json('applyRetention');
+		const misdated = (await ofDays({ keepLast: 1 })).find(({ key }) => key === 'shop-0.tar');
+		assert.deepEqual([misdated?.action, misdated?.rules], ['keep', ['misdated']]);
+		const trusted = await ofDays({ keepLast: 1 }, { checkClocks: false });
+		assert.equal(trusted.filter(({ action }) => action === 'keep').length, 1);
+
+		for (const days of [2, 3]) await rm(join(destination, `shop-${days}.tar`));
+		const refused = await run(keepLast(0, { rules: { keepDays: 30 } }));
+		assert.match(
+			refused.error?.message ?? '',
+			/all 3 backups of shop \(files\) from before a break of 49 days/,
+		);
+		assert.match(refused.error?.description ?? '', /Check the clock/);
+		const done = await run(keepLast(0, { rules: { keepDays: 30 }, options: { checkClocks: false } }));
+		assert.equal(
+			done
+				.assertSuccess()
+				.json('applyRetention')
+				.filter(({ deleted }) => deleted).length,
+			3,
+		);
 	});
 
 	test('groups as chosen: without any, all backups are thinned out together', async () => {

@@ -14,6 +14,8 @@ export interface StoredBackup {
 	key: string;
 	/** Bytes of the object; 0 if it is missing. */
 	size: number;
+	/** When the object was last written by the storage's clock, if that is before the backup says it was made: one of the two clocks is wrong. */
+	storedBefore?: Date;
 	/** Unless it can't be read. */
 	manifest?: Manifest;
 	/** Why the backup can't be relied on: what is missing, or wrong with its manifest. */
@@ -76,10 +78,25 @@ export async function describeBackup(
 	return {
 		key,
 		size: object?.size ?? 0,
+		...(object && manifest && isDatedAfterStored(manifest, object) && { storedBefore: object.modifiedAt }),
 		...(manifest && { manifest }),
 		...(problems.length > 0 && { problem: problems.join('; ') }),
 		marks: await readMarks(storage, key, marks, manifest, signal),
 	};
+}
+
+const DAY = 86_400_000;
+
+/** No backup of ours is older: storages without a clock, or without times, tell such times. */
+const EARLIEST = Date.parse('2020-01-01');
+
+/**
+ * A day is allowed for clocks that differ, and for servers that tell times of their own zone. Times that were set to later ones (by a copy)
+ * say nothing.
+ */
+function isDatedAfterStored({ createdAt }: Manifest, { modifiedAt }: StoredObject): boolean {
+	const stored = modifiedAt.getTime();
+	return stored >= EARLIEST && Date.parse(createdAt) > stored + DAY;
 }
 
 /** Codes that tell of the manifest itself, not of the way to it. */
