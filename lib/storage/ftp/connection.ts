@@ -1,11 +1,10 @@
-import { FileType, type Client } from 'basic-ftp';
+import type { Client } from 'basic-ftp';
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { LifeboatError } from '../../errors';
-
 import { isUnknownCommand, replyOf } from './errors';
-import { parseFacts, parseMlsd, parseTime, type Facts } from './facts';
+import { parseFacts, parseTime, type Facts } from './facts';
+import { ambiguous, forbidden, Listing } from './listing';
 import { login } from './login';
 import type { FtpSettings } from './settings';
 
@@ -14,19 +13,22 @@ const emptyPause = 100;
 
 /** One logged in connection. It does one thing at a time. */
 export class FtpConnection {
+	private readonly listing: Listing;
+
 	private constructor(
 		private readonly client: Client,
 		/** The folder that the login begins in. */
 		readonly home: string,
 		/** Whether the server tells facts that a program can rely on (RFC 3659). */
 		private readonly hasFacts: boolean,
-	) {}
+	) {
+		this.listing = new Listing(client);
+	}
 
 	/** @throws as `login`. */
 	static async open(settings: FtpSettings, timeout: number): Promise<FtpConnection> {
 		return await login(settings, timeout, async (client) => {
 			const hasFacts = (await client.features()).has('MLST');
-			if (hasFacts) client.parseList = parseMlsd;
 			return new FtpConnection(client, await client.pwd(), hasFacts);
 		});
 	}
@@ -58,26 +60,47 @@ export class FtpConnection {
 		}
 	}
 
-	/** All that lies in a folder; nothing if it isn't there. */
+	/**
+	 * All that lies in a folder; nothing if it isn't there.
+	 *
+	 * @throws LifeboatError `ACCESS_DENIED`, `STORAGE_FAILED` rather than to leave something out.
+	 */
 	async list(folder: string): Promise<Facts[]> {
-		if (!(await this.enter(folder))) return [];
-		const entries = await this.client.list();
-		if (this.hasFacts) {
-			return entries.map((entry) => parseFacts(entry.rawModifiedAt)).filter((facts) => facts !== undefined);
+		if (!(await this.enter(folder))) {
+			// Some servers answer alike for a folder that is missing and one that is forbidden.
+			if (await this.isListed(folder)) throw forbidden(folder);
+			return [];
 		}
+		if (this.hasFacts) return await this.listing.facts();
 		const found: Facts[] = [];
-		for (const { name, type } of entries) {
-			const path = `${folder}/${name}`;
-			const unknown = { name, size: NaN, modifiedAt: new Date(0), version: '' };
-			if (type === FileType.Directory) found.push({ ...unknown, kind: 'folder' });
-			else if (type === FileType.File) {
-				// A list made for human eyes: only a file that answers to its name has really got this name.
-				const facts = await this.look(path);
-				if (!facts) throw ambiguous(path);
-				found.push({ ...facts, name });
+		const missing: string[] = [];
+		for (const { name, isFolder } of await this.listing.guesses()) {
+			if (isFolder) {
+				found.push({ name, size: NaN, modifiedAt: new Date(0), version: '', kind: 'folder' });
+				continue;
 			}
+			// A list made for human eyes: only a file that answers to its name has really got this name.
+			const facts = await this.look(`${folder}/${name}`);
+			if (facts) found.push({ ...facts, name });
+			else missing.push(name);
 		}
+		if (missing.length === 0) return found;
+		// What was removed meanwhile is not listed any more.
+		const still = new Set((await this.listing.guesses()).map(({ name }) => name));
+		const ambiguousName = missing.find((name) => still.has(name));
+		if (ambiguousName !== undefined) throw ambiguous(`${folder}/${ambiguousName}`);
 		return found;
+	}
+
+	/** Whether a folder that can't be entered is there all the same, by what the one above it shows. */
+	private async isListed(folder: string): Promise<boolean> {
+		if (folder === '') return true;
+		if (this.hasFacts) return !['file', undefined].includes((await this.look(folder))?.kind);
+		const slash = folder.lastIndexOf('/');
+		const parent = folder.slice(0, slash);
+		if (!(await this.enter(parent))) return await this.isListed(parent);
+		const name = folder.slice(slash + 1);
+		return (await this.listing.guesses()).some((guess) => guess.isFolder && guess.name === name);
 	}
 
 	/** Whether a folder is there. */
@@ -166,14 +189,4 @@ export class FtpConnection {
 function isMissing(error: unknown): boolean {
 	if (replyOf(error) !== 550 && replyOf(error) !== 450) return false;
 	return !/permission|denied|not permitted|access|too long/i.test((error as Error).message);
-}
-
-function ambiguous(path: string): LifeboatError {
-	return new LifeboatError(
-		'STORAGE_FAILED',
-		`The server lists ${JSON.stringify(path)}, but has no such file`,
-		{
-			hint: 'It does not know MLSD, and its list can not be told apart from names with spaces or arrows. Rename that file, or use SFTP or a server that knows MLSD',
-		},
-	);
 }

@@ -1,5 +1,3 @@
-import { FileInfo, FileType } from 'basic-ftp';
-
 /** What a server says of a file or folder. */
 export interface Facts {
 	name: string;
@@ -38,17 +36,4 @@ export function parseTime(text: string): Date | undefined {
 	if (!match) return undefined;
 	const [year, month, ...rest] = match.slice(1).map(Number);
 	return new Date(Date.UTC(year!, month! - 1, ...rest));
-}
-
-/** The whole answer to MLSD, in the form that the library's lists take: the raw facts ride in `rawModifiedAt`. */
-export function parseMlsd(answer: string): FileInfo[] {
-	return answer
-		.split(/\r?\n/)
-		.filter((line) => line.includes(' '))
-		.map((line) => {
-			const info = new FileInfo(line.slice(line.indexOf(' ') + 1));
-			info.type = FileType.Unknown;
-			info.rawModifiedAt = line;
-			return info;
-		});
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -63,6 +64,41 @@ test('a server that does not know MLSD is listed whole, or not at all', () =>
 		assert.deepEqual(await keysOf(storage, ''), ['  two -> spaces', ...keys.slice(0, -1)]);
 		assert.equal((await storage.stat('  two -> spaces'))?.size, 1);
 	}));
+
+for (const facts of [true, false]) {
+	const settings = facts ? [] : ['FactsAdvertise off'];
+	test(`a folder that may not be read fails the list, ${facts ? 'with' : 'without'} MLSD`, async () => {
+		const folder = await mkdtemp(join(tmpdir(), 'lifeboat-ftp-'));
+		const deny = (name: string, commands: string) => [
+			...[`<Directory ${folder}/${name}>`, `<Limit ${commands}>`, 'DenyAll', '</Limit>', '</Directory>'],
+		];
+		settings.push(...(facts ? deny('unlisted', 'MLSD') : []), ...deny('closed', 'CWD XCWD'));
+		try {
+			await withServer({ settings, folder }, async (open) => {
+				// One connection: what it was refused must not change how it reads the next list.
+				const storage = open({ connections: 1 });
+				for (const key of ['closed/x', 'open/x', 'unlisted/x', 'z'])
+					await mkdir(join(folder, key, '..'), { recursive: true }).then(() =>
+						writeFile(join(folder, key), 'x'),
+					);
+				// The server doesn't even show them in the list of facts above.
+				if (facts) {
+					const unlisted = open({ folder: 'unlisted', connections: 1 });
+					for (let i = 0; i < 2; i += 1) await assert.rejects(keysOf(unlisted, ''), code('STORAGE_FAILED'));
+				} else {
+					await assert.rejects(keysOf(storage, 'closed/'), code('ACCESS_DENIED'));
+					await assert.rejects(keysOf(storage, ''), code('ACCESS_DENIED'));
+				}
+				await assert.rejects(keysOf(open({ folder: 'closed' }), ''), code('ACCESS_DENIED'));
+				assert.deepEqual(await keysOf(storage, 'open/'), ['open/x']);
+				assert.deepEqual(await keysOf(storage, 'z'), ['z']);
+				assert.deepEqual(await keysOf(open({ folder: 'missing/folder' }), ''), []);
+			});
+		} finally {
+			await rm(folder, { recursive: true });
+		}
+	});
+}
 
 test('logins, certificates and kinds of security that do not fit are told apart', () =>
 	withServer({ speaks: 'explicit-tls' }, async (open, server) => {
