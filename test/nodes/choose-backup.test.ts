@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -94,6 +94,21 @@ describe('choosing a stored backup', () => {
 		assert.equal(await keyOf({ select: 'key', key }), key);
 		const none = await download({ select: 'key', key: { __rl: true, mode: 'key', value: '={{ "" }}' } });
 		assert.match(none.error!.message, /Stored Backup/);
+	});
+
+	test('a backup that a wrong clock dated is not the newest for years to come', async () => {
+		const prefix = 'clocks';
+		const storage = localStorage({ folder: place.folder });
+		await putBackup(storage, `${prefix}/good.tar`, '2026-11-20T02:00:00Z');
+		await putBackup(storage, `${prefix}/future.tar`, '2036-11-20T02:00:00Z');
+		await putBackup(storage, `${prefix}/stored-before.tar`, '2026-11-20T03:00:00Z');
+		const before = new Date('2026-11-01T00:00:00Z');
+		await utimes(join(place.folder, prefix, 'stored-before.tar'), before, before);
+		const result = await download({ prefix });
+		const [json] = result.assertSuccess().json('upload');
+		assert.equal((json!.from as IDataObject).key, 'clocks/good.tar');
+		assert.match(result.node('upload').hints[0]!.message, /future\.tar \(dated wrongly, 2036-/);
+		assert.match(result.node('upload').hints[0]!.message, /stored-before\.tar \(dated wrongly/);
 	});
 
 	test('the newest of several jobs is taken of none, until one is named', async () => {

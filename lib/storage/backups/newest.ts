@@ -11,6 +11,8 @@ export interface NewestBackupOptions extends ListBackupsOptions {
 	kind?: Manifest['kind'];
 	/** Only those made before this moment. */
 	before?: Date;
+	/** Now, unless given. */
+	now?: Date;
 }
 
 export interface NewestBackup {
@@ -20,6 +22,9 @@ export interface NewestBackup {
 	passedOver: string | undefined;
 }
 
+/** Milliseconds by which the clocks of machines may differ. */
+const TOLERANCE = 86_400_000;
+
 /** Problems, and jobs, that a message names one by one. */
 const MOST_NAMED = 10;
 
@@ -28,16 +33,16 @@ const MOST_NAMED = 10;
  * for one: a name and a kind.
  *
  * @throws LifeboatError `NOT_FOUND`; `AMBIGUOUS` if backups of several jobs fit, since the newest of them all would be that of now one and
- * now the other.
+ * now the other. One that is dated wrongly, in the future or after it was stored, is passed over: it would be the newest for years.
  */
 export async function newestBackup(
 	storage: Storage,
 	options: NewestBackupOptions = {},
 ): Promise<NewestBackup> {
-	const { prefix = '', name, kind, before } = options;
+	const { prefix = '', name, kind, before, now = new Date() } = options;
 	const newest = new Map<string, { key: string; manifest: Manifest; madeAt: number }>();
 	const problems = new Names();
-	for await (const { key, manifest, problem } of listBackups(storage, options)) {
+	for await (const { key, manifest, problem, storedBefore } of listBackups(storage, options)) {
 		if (manifest) {
 			if (name !== undefined && manifest.name !== name) continue;
 			if (kind !== undefined && manifest.kind !== kind) continue;
@@ -49,6 +54,10 @@ export async function newestBackup(
 		}
 		const job = `${manifest.name} (${manifest.kind})`;
 		const madeAt = Date.parse(manifest.createdAt);
+		if (madeAt > now.getTime() + TOLERANCE || storedBefore) {
+			problems.add(`${key} (dated wrongly, ${manifest.createdAt})`);
+			continue;
+		}
 		if (madeAt > (newest.get(job)?.madeAt ?? -Infinity)) newest.set(job, { key, manifest, madeAt });
 	}
 	const passedOver = problems.isEmpty ? undefined : `Passed over because of problems: ${problems.inWords()}`;
