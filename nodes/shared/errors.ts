@@ -17,8 +17,8 @@ const systemCodes: ReadonlyArray<[RegExp, string]> = [
 	[/\b(?:ENOTDIR|EISDIR|EMFILE|EINVAL|EADDRINUSE|ECONNABORTED|ENETUNREACH|EAI_AGAIN)\b:?/g, 'system error'],
 ];
 
-/** Passwords in connection strings, should a library echo one. */
-const userInfo = /([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s@/]+@/gi;
+/** Passwords in connection strings, should a library echo one; up to the last @, which some hold themselves. */
+const userInfo = /([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/]+@/gi;
 
 /** What n8n may show: no secret, no code that n8n would replace the message for. */
 export function presentable(text: string): string {
