@@ -2,6 +2,7 @@ import type { Key, PrivateKey } from 'openpgp';
 
 import { LifeboatError } from '../../errors';
 
+import { isCanonical } from './canonical';
 import { fingerprintOf, openPgp } from './keys';
 import { packet, Tag } from './packets';
 import { passphrasePacket, sessionKeyIn } from './passphrase-key';
@@ -44,7 +45,7 @@ export async function wrapSessionKey(
 				'INVALID_KEY',
 				`The OpenPGP key ${fingerprintOf(key)} cannot be encrypted for`,
 				{
-					hint: 'It may have expired, been revoked, or have no subkey for encryption. "gpg --list-keys" tells; export it again after it was renewed',
+					hint: 'It may have expired, been revoked, or have no subkey for encryption: "gpg --list-keys" tells; export it again after it was renewed. Or it is of a kind that is not supported: use one of RSA, Curve25519, NIST P-256, P-384 or P-521',
 					cause: error,
 				},
 			);
@@ -69,6 +70,7 @@ export async function unwrapSessionKeys(
 	const found: SessionKey[] = [];
 	const left: Buffer[] = [];
 	for (const { tag, body } of packets) {
+		if (tag === Tag.publicKeySessionKey && !isCanonical(body)) continue;
 		let isKnown = tag === Tag.passphraseSessionKey;
 		for (const passphrase of isKnown ? passphrases : []) {
 			const sessionKey = await sessionKeyIn(body, passphrase);
