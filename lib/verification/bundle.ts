@@ -10,6 +10,7 @@ import { undoEncodings, type Decoder } from '../artifact/transform';
 
 import { proveContent } from './content';
 import { asDamage } from './damage';
+import { requireSameContent } from './same-content';
 
 /** Of a larger one nothing good can be said, and it would be held in memory. */
 const MAX_MANIFEST = 64 * 1024 * 1024;
@@ -69,6 +70,7 @@ async function proveEntry(
 	const { manifest } = expected;
 	const stored = storedArtifact(manifest, async () => Readable.from(body, { objectMode: false }));
 	try {
+		requireSameContent(manifest);
 		const opened = await undoEncodings(stored, decoder).open(signal);
 		const proved = await proveContent(opened.stream, manifest, decoder, signal);
 		await opened.finish();

@@ -2,12 +2,11 @@ import type { Artifact } from '../artifact/artifact';
 import { storedArtifact } from '../artifact/file-artifact';
 import type { Manifest } from '../artifact/manifest';
 import { undoEncodings, type Decoder } from '../artifact/transform';
-import { LifeboatError } from '../errors';
-import { sameDigest } from '../streams/digest';
 import { readToEnd } from '../streams/read-to-end';
 
 import { proveContent } from './content';
 import { asDamage } from './damage';
+import { requireSameContent } from './same-content';
 import type { VerificationLevel, VerificationReport } from './report';
 
 type KnownArtifact = Artifact & { manifest: Manifest };
@@ -68,16 +67,6 @@ export async function verifyComplete(
 /** Compares the bytes with the manifest, whatever the artifact itself does about that. */
 function checked(artifact: KnownArtifact): KnownArtifact {
 	return storedArtifact(artifact.manifest, async (signal) => (await artifact.open(signal)).stream);
-}
-
-/** Where nothing was done to the content, the stored bytes are the content. */
-function requireSameContent({ transformations, content, stored, fileName }: Manifest): void {
-	if (transformations.length > 0 || sameDigest(content, stored)) return;
-	throw new LifeboatError(
-		'CHECKSUM_MISMATCH',
-		`The manifest of ${fileName} names no compression or encryption, yet other bytes as its content`,
-		{ hint: 'The manifest is damaged. Take the same backup from another destination, or an older one' },
-	);
 }
 
 async function readWhole(artifact: Artifact, signal: AbortSignal | undefined): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 
@@ -356,6 +357,25 @@ describe('the level complete: a bundle', () => {
 			await assert.rejects(
 				verifyComplete(await bundleOf(folder, short), decoder),
 				failsWith('ROW_COUNT_MISMATCH'),
+			);
+		}));
+
+	test('is refused for a backup in it of which the manifest names other bytes as its content', () =>
+		inFolder(async (folder) => {
+			const plain = await known(packBundle({ name: 'all', now, artifacts: [await archiveOf(folder)] }));
+			const { manifest } = plain.manifest.entries![0]!;
+			const otherContent = { ...manifest, content: { ...manifest.content, sha256: '0'.repeat(64) } };
+			const lying = {
+				...(await archiveOf(join(folder, 'again'))),
+				manifest: otherContent,
+				draft: otherContent,
+			};
+			const bundle = await known(packBundle({ name: 'all', now, artifacts: [lying] }));
+			assert.equal(bundle.manifest.entries![0]!.manifest.content.sha256, '0'.repeat(64));
+			await verifyReadable(bundle, decoder);
+			await assert.rejects(
+				verifyComplete(bundle, decoder),
+				failsWith('CHECKSUM_MISMATCH', /other bytes as its content/),
 			);
 		}));
 
