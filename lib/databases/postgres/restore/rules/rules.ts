@@ -69,8 +69,9 @@ export class RestoreRules {
 		this.scriptDatabase = new ScriptDatabase(database, replaces, options.metaCommands === 'skip-connect');
 	}
 
-	/** @throws LifeboatError `STATEMENT_REFUSED` */
+	/** @throws LifeboatError `STATEMENT_REFUSED`, `META_COMMAND_REFUSED` for one that the statement stands behind. */
 	decide(statement: SqlStatement): Decision {
+		this.scriptDatabase.noteStatement();
 		const { roles } = this.options;
 		const sql = roles && withRoles(statement.sql, statement.head, roles);
 		return this.decideOn(sql ? { ...statement, sql } : statement);

@@ -8,14 +8,18 @@ import { isAboutRoleInDatabase, refusal } from './refusal';
 
 /** The database that a script creates or connects to by itself, where another one is the target. */
 export class ScriptDatabase {
+	/** Once the script has said it. */
+	private name: string | undefined;
+
+	/** pg_dump's line before a `\connect` to a name that is more than letters, digits and underscores. */
+	private encodingForConnect: SqlMetaCommand | undefined;
+
 	constructor(
 		private readonly target: string,
 		/** The database whose place the target takes in the end; itself, unless there is one. */
 		private readonly replaces: string,
 		/** Load what is meant for that one database into the target instead. */
 		private readonly skipsConnect: boolean,
-		/** Its name, if that is known before the script says it. */
-		private name?: string,
 	) {}
 
 	/**
@@ -24,36 +28,25 @@ export class ScriptDatabase {
 	 * @throws LifeboatError `META_COMMAND_REFUSED`
 	 */
 	metaCommand(command: SqlMetaCommand): { warning?: string } {
-		const match = /^\\(restrict|unrestrict|connect|c)(?:\s+(.*))?$/s.exec(
-			command.text.replace(/\s*;?\s*$/, ''),
-		);
-		const refused = (why: string, hint: string) =>
-			new LifeboatError(
-				'META_COMMAND_REFUSED',
-				`The psql command ${firstWord(command.text)} on line ${command.line} of the script is refused: ${why}`,
-				{
-					hint,
-				},
-			);
-		if (!match || command.insideStatement) {
-			throw refused(
-				'a restore only runs SQL, never commands of the psql program',
-				command.text.startsWith('\\.')
-					? 'Rows end here that no COPY before it has begun: the script is damaged'
-					: 'Take the line out of the script if the restore can do without it, or run the script with psql',
-			);
-		}
+		const text = command.text.replace(/\s*;?\s*$/, '');
+		const match = /^\\(restrict|unrestrict|connect|c)(?:\s+(.*))?$/s.exec(text);
+		const isForConnect = /^\\encoding SQL_ASCII$/.test(text) && !command.insideStatement;
+		this.encodingForConnect = isForConnect ? command : undefined;
+		if (isForConnect) return {};
+		if (!match || command.insideStatement) throw refusedCommand(command);
 		if (match[1]!.endsWith('restrict')) return {};
 		const target = connectTarget(match[2] ?? '');
 		if (target === undefined || target === '-' || this.isTarget(target)) return {};
 		if (!this.skipsConnect) {
-			throw refused(
+			throw refusedCommand(
+				command,
 				`it leads to the database ${target}, and this restore is into ${this.replaces}`,
 				'Choose to load the script into the target database whatever it connects to, or take the line out',
 			);
 		}
 		if (this.name !== undefined && this.name !== target) {
-			throw refused(
+			throw refusedCommand(
+				command,
 				`the script also fills the database ${this.name}, and one restore fills one database`,
 				'Cut the script into one for each database',
 			);
@@ -62,6 +55,11 @@ export class ScriptDatabase {
 		return {
 			warning: `The script is meant for the database ${target}: it was loaded into ${this.replaces} instead`,
 		};
+	}
+
+	/** To be told that a statement follows. @throws LifeboatError `META_COMMAND_REFUSED` where a `\connect` had to. */
+	noteStatement(): void {
+		if (this.encodingForConnect) throw refusedCommand(this.encodingForConnect);
 	}
 
 	/**
@@ -133,4 +131,18 @@ function nameTokenOfDatabase(tokens: readonly SqlToken[], behindIn: boolean): nu
 	if (at === 0) return undefined;
 	while (tokens[at]?.kind === 'word' && /^(IF|NOT|EXISTS)$/.test(tokens[at]!.text)) at += 1;
 	return nameAt(tokens, at) ? at : undefined;
+}
+
+function refusedCommand(
+	{ text, line }: SqlMetaCommand,
+	why = 'a restore only runs SQL, never commands of the psql program',
+	hint = text.startsWith('\\.')
+		? 'Rows end here that no COPY before it has begun: the script is damaged'
+		: 'Take the line out of the script if the restore can do without it, or run the script with psql',
+): LifeboatError {
+	return new LifeboatError(
+		'META_COMMAND_REFUSED',
+		`The psql command ${firstWord(text)} on line ${line} of the script is refused: ${why}`,
+		{ hint },
+	);
 }

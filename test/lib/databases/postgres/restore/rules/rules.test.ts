@@ -156,6 +156,13 @@ describe('a script for a database of its own', () => {
 		});
 	});
 
+	test('the encoding that pg_dump sets before it connects is passed over, and no other', async () => {
+		const before = '\\encoding SQL_ASCII\n\\connect -reuse-previous=on "dbname=\'target\'"\nSELECT 1;';
+		assert.deepEqual((await through(before)).sent, ['SELECT 1']);
+		for (const alone of ['\\encoding SQL_ASCII\nSELECT 1;', '\\encoding LATIN1\n\\connect target\n'])
+			await assert.rejects(through(alone), { code: 'META_COMMAND_REFUSED', message: /encoding on line 1/ });
+	});
+
 	test('connecting to the target itself is nothing to refuse', async () => {
 		for (const command of [
 			'\\c target',
