@@ -8,6 +8,14 @@ const replacements: [asked: string, instead: string][] = [
 	],
 	// Asked of servers before 16, which don't know the option that pg_dump adds then to each subscription.
 	["'t' AS subrunasowner", "'f' AS subrunasowner"],
+	// Before PostgreSQL 15 the sequence of an identity column is logged even where its table is not, and there is no word for either:
+	// pg_dump would say LOGGED.
+	[
+		'c.relpersistence, c.reloftype',
+		`CASE WHEN d.deptype = 'i' AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 150000
+	THEN (SELECT o.relpersistence FROM pg_catalog.pg_class o WHERE o.oid = d.refobjid)
+	ELSE c.relpersistence END AS relpersistence, c.reloftype`,
+	],
 	// pg_dump 18.3 forgets to quote the name of a NOT NULL constraint where the column itself is inherited and so not written; the name
 	// of such a constraint that has a comment is used in another place, too, which does quote it.
 	[

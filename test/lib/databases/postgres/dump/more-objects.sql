@@ -91,3 +91,5 @@ COMMENT ON EVENT TRIGGER every IS 'e';
 COMMENT ON SERVER elsewhere IS 's';
 COMMENT ON PUBLICATION all_tables IS 'p';
 COMMENT ON TYPE more.dim IS 'd';
+CREATE UNLOGGED TABLE more.unlogged (id integer GENERATED ALWAYS AS IDENTITY, n serial);
+INSERT INTO more.unlogged DEFAULT VALUES;
