@@ -1,6 +1,6 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import { databaseProperty } from '../shared/properties';
+import { databaseProperty, notice } from '../shared/properties';
 
 const show = { operation: ['database'] };
 
@@ -103,14 +103,11 @@ export const description: INodeProperties[] = [
 		description: 'What to do when the target database holds anything',
 		displayOptions: { show: { ...show, target: ['existing'] } },
 	},
-	{
-		displayName:
-			'What the target database holds is dropped. The option Dry Run tells what that would be, and touches nothing.',
-		name: 'cleanNotice',
-		type: 'notice',
-		default: '',
-		displayOptions: { show: { ...show, target: ['existing'], ifNotEmpty: ['clean'] } },
-	},
+	notice(
+		'cleanNotice',
+		'What the target database holds is dropped. The option Dry Run tells what that would be, and touches nothing.',
+		{ ...show, target: ['existing'], ifNotEmpty: ['clean'] },
+	),
 	{
 		displayName: 'Present Content',
 		name: 'presentContent',
@@ -123,11 +120,9 @@ export const description: INodeProperties[] = [
 		description: 'What becomes of what the database held before',
 		displayOptions: { show: { ...show, target: ['swap'] } },
 	},
-	{
-		displayName: 'What the database holds now is gone for good once the restored one is in its place.',
-		name: 'dropNotice',
-		type: 'notice',
-		default: '',
-		displayOptions: { show: { ...show, target: ['swap'], presentContent: ['drop'] } },
-	},
+	notice(
+		'dropNotice',
+		'What the database holds now is gone for good once the restored one is in its place.',
+		{ ...show, target: ['swap'], presentContent: ['drop'] },
+	),
 ];

@@ -20,6 +20,7 @@ interface Options extends IDataObject {
 	analyze?: boolean;
 	caCertificate?: string;
 	content?: 'all' | 'data' | 'schema';
+	databaseProperties?: 'backup' | 'target';
 	dryRun?: boolean;
 	intoSchema?: string;
 	metaCommands?: 'refuse' | 'skip-connect';
@@ -116,6 +117,7 @@ function optionsOf(
 		...(parts.schemas.length + parts.tables.length > 0 && { parts }),
 		...(options.metaCommands && { metaCommands: options.metaCommands }),
 		...(options.content && { content: options.content }),
+		...(options.databaseProperties && { databaseProperties: options.databaseProperties }),
 		...(options.intoSchema?.trim() && { intoSchema: options.intoSchema.trim() }),
 		...(options.triggers && { triggers: options.triggers }),
 		...(options.parallelConnections && { parallelConnections: options.parallelConnections }),

@@ -15,6 +15,26 @@ export const options: INodeProperties[] = [
 				description: "Whether to run ANALYZE afterwards, so that the server's first queries are planned well",
 			},
 			{
+				displayName: 'Database Properties',
+				name: 'databaseProperties',
+				type: 'options',
+				options: [
+					{
+						name: 'From Backup',
+						value: 'backup',
+						description: 'The database gets what that of the backup had',
+					},
+					{
+						name: 'Of Target',
+						value: 'target',
+						description: 'The database keeps what it has; a new one has none',
+					},
+				],
+				default: 'backup',
+				description:
+					"Where the database's settings, comment, security labels, owner, privileges and connection limit come from. Without this option: from the backup for a new database, else of the target.",
+			},
+			{
 				displayName: 'Definitions and Rows',
 				name: 'content',
 				type: 'options',

@@ -3,6 +3,7 @@ import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n
 import { extractFiles } from '../../lib/archive/extract';
 import { passOn } from '../shared/artifacts';
 import { fileRules, resolveAllowed } from '../shared/file-access';
+import { notice } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 
 import { verifiedContent } from './content';
@@ -43,6 +44,10 @@ export const description: INodeProperties[] = [
 		description: 'What to do when the folder holds something already',
 		displayOptions: { show },
 	},
+	notice('replaceNotice', 'Files that are there are overwritten with those of the backup.', {
+		...show,
+		ifExists: ['replace'],
+	}),
 	{
 		displayName: 'Links That Lead Outside',
 		name: 'outsideLinks',

@@ -136,6 +136,29 @@ describe('the node Restore with dumps of any origin', () => {
 		assert.ok((await describeDatabase(server, 'shop')) === original);
 	});
 
+	test('what belongs to the database as a whole comes from the backup where that is wanted', async () => {
+		await sql(server, 'postgres', "ALTER DATABASE shop SET work_mem TO '7MB'");
+		const backup = { type: 'dumpDatabase', parameters: { name: 'shop' } };
+		const settings = async (name: string) =>
+			await sql(
+				server,
+				'postgres',
+				`SELECT setconfig[1] FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = '${name}'`,
+			);
+		for (const [target, databaseProperties, expected] of [
+			['new', undefined, [['work_mem=7MB']]],
+			['swap', 'backup', [['work_mem=7MB']]],
+			['swap', undefined, [['work_mem=9MB']]],
+		] as const) {
+			const options = databaseProperties ? { databaseProperties } : {};
+			const parameters = { target, targetDatabase: 'settled', presentContent: 'drop', options };
+			(await restore(parameters, [backup])).assertSuccess();
+			assert.deepEqual(await settings('settled'), expected);
+			await sql(server, 'postgres', "ALTER DATABASE settled SET work_mem TO '9MB'");
+		}
+		await sql(server, 'postgres', 'ALTER DATABASE shop RESET work_mem');
+	});
+
 	test('merged into what is there, with a role in the place of another', async () => {
 		await sql(server, 'postgres', 'CREATE ROLE clerk');
 		await sql(server, 'shop', 'DELETE FROM orders WHERE id > 1990');

@@ -10,12 +10,17 @@ export interface VerifiedTable {
 	dumpId: number;
 	schema: string;
 	name: string;
-	/** Undefined where the block holds INSERT statements instead of COPY text. */
+	/** Undefined where the block holds INSERT statements instead of COPY text, and nothing was given that counts them. */
 	rows?: number;
 	/** Decompressed. */
 	bytes: number;
 	/** Where its block starts in the archive. */
 	offset: number;
+}
+
+export interface VerifyArchiveOptions extends ReadArchiveOptions {
+	/** Reads the INSERT statements of a block to their end. @returns how many there are. */
+	countInserts?: (statements: AsyncIterable<Buffer>) => Promise<number>;
 }
 
 /** What a full decode of an archive found. */
@@ -39,7 +44,7 @@ export interface VerifiedArchive {
  */
 export async function verifyArchive(
 	source: ByteSource,
-	options: ReadArchiveOptions = {},
+	{ countInserts = drain, ...options }: VerifyArchiveOptions = {},
 ): Promise<VerifiedArchive> {
 	const archive = await readArchive(source, options);
 	const { toc } = archive;
@@ -50,12 +55,16 @@ export async function verifyArchive(
 	for await (const block of archive.blocks()) {
 		offsets.set(block.entry.dumpId, block.offset);
 		if (block.kind === 'large-objects') await countLargeObjects(block, largeObjects);
-		else tables.push(await countTable(block, display));
+		else tables.push(await countTable(block, display, countInserts));
 	}
 	return { toc, tables, largeObjects, offsets, size: archive.position };
 }
 
-async function countTable(block: TableDataBlock, display: (text: string) => string): Promise<VerifiedTable> {
+async function countTable(
+	block: TableDataBlock,
+	display: (text: string) => string,
+	countInserts: (statements: AsyncIterable<Buffer>) => Promise<number | void>,
+): Promise<VerifiedTable> {
 	const { entry, offset } = block;
 	let bytes = 0;
 	const counted = async function* () {
@@ -66,10 +75,10 @@ async function countTable(block: TableDataBlock, display: (text: string) => stri
 	};
 	const rows = entry.copyStmt
 		? await drain(copyRows(counted(), `the data of ${describeEntry(entry)}`, offset))
-		: await drain(counted());
+		: await countInserts(counted());
 	return {
 		...{ dumpId: entry.dumpId, schema: display(entry.namespace ?? ''), name: display(entry.tag) },
-		...(rows === undefined ? {} : { rows }),
+		...(typeof rows === 'number' ? { rows } : {}),
 		...{ bytes, offset },
 	};
 }

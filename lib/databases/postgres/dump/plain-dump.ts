@@ -5,6 +5,7 @@ import { copyStatement } from '../archive/skeleton';
 import type { DumpedTable } from './dump-session';
 import { incomplete } from './incomplete';
 import { readLargeObject, writingStatements } from './large-objects';
+import { propertyComments } from './property-comments';
 import { readAhead } from './read-ahead';
 import { openRows } from './row-readers';
 import { runDump, type DumpSettings, type RunningDump } from './run-dump';
@@ -55,11 +56,12 @@ const trailer = /\n-- PostgreSQL database dump complete\n--\n\n(?:\\unrestrict \
 /** @throws LifeboatError `INCOMPLETE` unless it begins and ends as pg_dump's scripts do. */
 async function readScript(dump: RunningDump): Promise<Script> {
 	const script = new Script();
+	const comments = await propertyComments(dump.client, dump.settings.options);
 	const scanner = new SequenceScanner();
 	let end: Buffer = Buffer.alloc(0);
 	let atStart = true;
 	for await (const bytes of dump.output([], (place) => script.place(place))) {
-		await script.write(atStart ? withPortableSettings(bytes) : bytes);
+		await script.write(atStart ? withComments(withPortableSettings(bytes), comments) : bytes);
 		scanner.push(bytes);
 		atStart = false;
 		end = bytes.length < trailerLength ? Buffer.concat([end, bytes]).subarray(-trailerLength) : bytes;
@@ -69,6 +71,13 @@ async function readScript(dump: RunningDump): Promise<Script> {
 	}
 	dump.sequences = scanner.values;
 	return script;
+}
+
+/** Behind the lines that say what the dump is of. */
+function withComments(start: Buffer, comments: string): Buffer {
+	if (comments === '') return start;
+	const at = start.indexOf('\nSET ');
+	return Buffer.concat([start.subarray(0, at), Buffer.from(`\n${comments}`), start.subarray(at)]);
 }
 
 /**

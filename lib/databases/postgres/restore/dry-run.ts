@@ -7,7 +7,7 @@ import { LifeboatError } from '../../../errors';
 import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
 import { quoteQualified } from '../identifiers';
 
-import { databaseExists } from './target/database-properties';
+import { databaseExists } from './target/create-like';
 import { inspectContents, summarizeContents } from './target/inspect';
 import type { PostgresRestoreOptions } from './options';
 import { isPartial } from './parts/kinds';

@@ -13,6 +13,7 @@ import { runArchive } from './archive/run';
 import { ArchiveSource } from './archive/script';
 import { connectionsFor, type Connections } from './builds/connections';
 import { detectFormat } from './content-format';
+import { restoreDatabaseProperties } from './database-properties';
 import { restoreError } from './errors';
 import type { PostgresRestoreOptions } from './options';
 import { contentsOf } from './parts/contents';
@@ -115,6 +116,10 @@ async function fillOver(
 					})
 				: await runner.run({ lexer: from });
 		if (from instanceof SqlLexer) assertWhole(from);
+		await runner.begin();
+		const about = options.databaseProperties === 'backup' ? propertiesIn(from) : undefined;
+		const names = { into: connection.database, replaces: database };
+		const left = about ? await restoreDatabaseProperties(client, about, names, options) : [];
 		const report = await checkAndCommit(
 			client,
 			{ database, loaded, partial, rowsMayDiffer: runner.rowsMayDiffer },
@@ -127,7 +132,7 @@ async function fillOver(
 			warnings: [
 				...begun.warnings,
 				...(partial?.warnings ?? []),
-				...script.warnings,
+				...[...script.warnings, ...left],
 				...(options.analyze ? await analyze(client) : []),
 			],
 		};
@@ -197,6 +202,15 @@ async function checkAndCommit(
 	} catch (error) {
 		throw restoreError(error, `restoring database ${database}`);
 	}
+}
+
+/** The statements about the database as a whole, in the script's encoding; undefined where it has none. */
+function propertiesIn(from: ArchiveSource | SqlLexer): Buffer | undefined {
+	const statements =
+		from instanceof ArchiveSource
+			? from.databaseProperties()
+			: Buffer.from(from.comments.databaseProperties, 'latin1');
+	return statements.length > 0 ? statements : undefined;
 }
 
 function partOfSwap(): LifeboatError {

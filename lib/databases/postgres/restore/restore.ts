@@ -24,18 +24,24 @@ export async function restorePostgres(
 	context: EngineContext = {},
 ): Promise<RestoreReport> {
 	const { target = { kind: 'existing' } } = options;
-	const fill = (to: PostgresConnection) =>
+	const { parts, intoSchema, only, content } = options;
+	const isWhole = !parts && !intoSchema && !only && content !== 'data';
+	const fill = (to: PostgresConnection, isNew: boolean) =>
 		fillDatabase(
 			to,
 			open,
-			{ ...options, ...(target.kind !== 'existing' && { ifNotEmpty: 'stop' }) },
+			{
+				databaseProperties: isNew && isWhole ? 'backup' : 'target',
+				...options,
+				...(target.kind !== 'existing' && { ifNotEmpty: 'stop' }),
+			},
 			context,
 			connection.database,
 		);
 	try {
 		switch (target.kind) {
 			case 'existing':
-				return await fill(connection);
+				return await fill(connection, false);
 			case 'new': {
 				const { result, warnings } = await fillNewDatabase(connection, options, context, fill);
 				return { ...result, warnings: [...warnings, ...result.warnings] };

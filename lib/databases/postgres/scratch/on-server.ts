@@ -82,6 +82,8 @@ async function testOn(
 		{
 			...options,
 			target: { kind: 'new' },
+			// Nobody but the test uses it, and a limit or a setting might stop even that.
+			databaseProperties: 'target',
 			metaCommands: 'skip-connect',
 			...(tables && { expectedTables: tables }),
 			...(locale && { locale }),

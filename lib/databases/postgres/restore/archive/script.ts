@@ -14,6 +14,7 @@ import { quoteLiteral } from '../../identifiers';
 
 import { EarlyBuilds } from '../builds/early-builds';
 
+import { databasePropertiesOf } from './database-entries';
 import { largeObjectStatements } from './large-object-statements';
 import { OrderedBlocks } from './ordered-blocks';
 import { ownerStatement } from './owner-statement';
@@ -122,6 +123,11 @@ export class ArchiveSource {
 	 */
 	statementsOf(entry: TocEntry): Buffer | undefined {
 		return this.place.suits(entry) ? this.bytes(entry.defn ?? '') : undefined;
+	}
+
+	/** The statements about the database as a whole, which are not part of the script. */
+	databaseProperties(): Buffer {
+		return this.bytes(databasePropertiesOf(this.toc));
 	}
 
 	/** What has to be restored behind the part before the first rows. */

@@ -291,7 +291,7 @@ export class ScriptRunner {
 
 	private async tolerating(statement: SqlStatement, tolerated: RegExp): Promise<boolean> {
 		try {
-			const works = await runTolerant(this.client, statement.sql, tolerated);
+			const works = !(await runTolerant(this.client, statement.sql, tolerated));
 			if (works) this.statements += 1;
 			return works;
 		} catch (error) {

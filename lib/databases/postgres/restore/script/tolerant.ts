@@ -1,5 +1,7 @@
 import type { Client } from 'pg';
 
+import { codeOf } from '../../../../errors';
+
 import { serverErrorOf } from '../errors';
 
 import { runRaw } from './wire';
@@ -14,19 +16,23 @@ export const OBJECT_MISSING = /^(?:42P01|42704|42883|3F000|42703)$/;
  * Runs a statement of a transaction that goes on if it fails in one way.
  *
  * @param tolerated the codes of the server's errors after which it is as if the statement was not there.
- * @returns whether it worked. @throws BatchError for other errors: the transaction is then lost.
+ * @returns the server's error, if it failed so. @throws BatchError for other errors: the transaction is then lost.
  */
-export async function runTolerant(client: Client, sql: Buffer, tolerated: RegExp): Promise<boolean> {
+export async function runTolerant(
+	client: Client,
+	sql: Buffer,
+	tolerated: RegExp,
+): Promise<Error | undefined> {
 	const run = async (text: string) => runRaw(client, [Buffer.from(text)]);
-	let works = true;
+	let refused: Error | undefined;
 	await run('SAVEPOINT lifeboat');
 	try {
 		await runRaw(client, [sql]);
 	} catch (error) {
-		if (!tolerated.test(serverErrorOf(error)?.code ?? '')) throw error;
+		refused = serverErrorOf(error);
+		if (!refused || !tolerated.test(codeOf(refused) ?? '')) throw error;
 		await run('ROLLBACK TO SAVEPOINT lifeboat');
-		works = false;
 	}
 	await run('RELEASE SAVEPOINT lifeboat');
-	return works;
+	return refused;
 }

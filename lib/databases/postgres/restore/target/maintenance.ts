@@ -13,6 +13,11 @@ export interface TargetOptions {
 	maintenanceDatabase?: string;
 	/** Of the database that the backup is of, as the manifest has it: a database that is created gets it, where the server can. */
 	locale?: DatabaseLocale;
+	/**
+	 * Whose settings of ALTER DATABASE, comment, security labels, owner and privileges the database has in the end: the `backup`'s, or
+	 * those the `target` has. The backup's for a database that is created for all of it, else the target's, unless given.
+	 */
+	databaseProperties?: 'backup' | 'target';
 }
 
 /** Runs what creates, renames or drops the database of a connection, in a session outside of it. */

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 
-import { databaseExists } from './database-properties';
+import { databaseExists } from './create-like';
 
 /** PostgreSQL cuts longer names off. */
 const LONGEST_NAME = 63;

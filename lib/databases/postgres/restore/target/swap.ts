@@ -6,7 +6,7 @@ import { LifeboatError } from '../../../../errors';
 import { postgresError, type PostgresConnection } from '../../connection';
 import { quoteIdentifier, quoteLiteral } from '../../identifiers';
 
-import { databaseExists } from './database-properties';
+import { databaseExists } from './create-like';
 import { connectMaintenance, reconnectMaintenance, type TargetOptions } from './maintenance';
 
 /** What the databases are called before and behind a swap. */

@@ -5,10 +5,11 @@ import type { Client } from 'pg';
 import { LifeboatError } from '../../../../errors';
 import type { EngineContext } from '../../../engine';
 import { postgresError, type PostgresConnection } from '../../connection';
+import { readDatabaseProperties } from '../../database-properties';
 import { quoteIdentifier } from '../../identifiers';
 
 import { createDatabase } from './create';
-import { createLikeStatement, databaseExists, propertyStatements } from './database-properties';
+import { createLikeStatement, databaseExists } from './create-like';
 import { reconnectMaintenance, withMaintenance, type TargetOptions } from './maintenance';
 import { dated, freeName, nameWith } from './names';
 import { swap } from './swap';
@@ -34,8 +35,8 @@ export type RestoreTarget =
 			now?: Date;
 	  };
 
-/** What `fill` may be asked to do: restore into the database of a connection, which is empty. */
-type Fill<Result> = (connection: PostgresConnection) => Promise<Result>;
+/** What `fill` may be asked to do: restore into the database of a connection, which is empty. `isNew`: it replaces none. */
+type Fill<Result> = (connection: PostgresConnection, isNew: boolean) => Promise<Result>;
 
 /**
  * Creates a database and fills it. If that fails, the database is dropped again.
@@ -76,7 +77,7 @@ async function createAndFill<Result>(
 	const warnings = await createDatabase(admin, database, options.locale);
 	return await dropUnlessFilled(connection, options, async () => {
 		await admin.query(commentStatement(database, unfinished(database)));
-		const result = await fill(connection);
+		const result = await fill(connection, true);
 		// The script may have put a comment of its own there.
 		if ((await commentOf(admin, database)) === unfinished(database))
 			await admin.query(commentStatement(database, null));
@@ -111,13 +112,12 @@ export async function fillAndSwap<Result>(
 		await admin.query(await createLikeStatement(admin, scratch, database));
 		const result = await dropUnlessFilled(beside, options, async () => {
 			await admin.query(commentStatement(scratch, unfinished(database)));
-			const filled = await fill(beside);
+			const filled = await fill(beside, false);
 			context.signal?.throwIfAborted();
 			context.onProgress?.({ step: `putting the restored database in the place of ${database}` });
-			const comment = commentStatement(scratch, await commentOf(admin, database));
-			for (const sql of await propertyStatements(admin, database, scratch))
-				if (!sql.startsWith('COMMENT')) await admin.query(sql);
-			await swap(admin, connection, options, { scratch, old, comment });
+			const comment = await commentToBe(admin, { database, scratch }, options);
+			if (options.databaseProperties !== 'backup') await copyProperties(admin, database, scratch);
+			await swap(admin, connection, options, { scratch, old, comment: commentStatement(scratch, comment) });
 			return filled;
 		});
 		if (target.old !== 'drop') return { result, keptAs: old, warnings };
@@ -131,6 +131,22 @@ export async function fillAndSwap<Result>(
 	}).catch((error: unknown) => {
 		throw withNeedOfRoom(error);
 	});
+}
+
+/** The comment of the restored database: that of the backup's, or the one that its name has now. */
+async function commentToBe(
+	admin: Client,
+	{ database, scratch }: { database: string; scratch: string },
+	{ databaseProperties }: TargetOptions,
+): Promise<string | null> {
+	if (databaseProperties !== 'backup') return await commentOf(admin, database);
+	const restored = await commentOf(admin, scratch);
+	return restored === unfinished(database) ? null : restored;
+}
+
+async function copyProperties(admin: Client, from: string, to: string): Promise<void> {
+	const { settings, privileges } = await readDatabaseProperties(admin, from, to);
+	for (const sql of [...settings, ...privileges]) await admin.query(sql);
 }
 
 /** For a swap, which takes more room than the database has now. */
@@ -159,10 +175,10 @@ async function lockDatabase(admin: Client, database: string): Promise<void> {
 async function dropUnlessFilled<Result>(
 	connection: PostgresConnection,
 	options: TargetOptions,
-	fill: Fill<Result>,
+	fill: () => Promise<Result>,
 ): Promise<Result> {
 	try {
-		return await fill(connection);
+		return await fill();
 	} catch (error) {
 		if (await dropLeftover(connection, options)) throw error;
 		const known = postgresError(error, `restoring database ${connection.database}`);
@@ -178,6 +194,9 @@ async function dropLeftover(connection: PostgresConnection, options: TargetOptio
 	try {
 		const admin = await reconnectMaintenance(connection, options);
 		try {
+			// A template can't be dropped, and the backup's may be one.
+			if (await databaseExists(admin, connection.database))
+				await admin.query(`ALTER DATABASE ${quoteIdentifier(connection.database)} IS_TEMPLATE false`);
 			await admin.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(connection.database)} WITH (FORCE)`);
 			return true;
 		} finally {

@@ -25,8 +25,8 @@ export async function removeUnfinished(admin: Client, database: string): Promise
 		if (comment === unfinished(database)) {
 			await admin.query(`DROP DATABASE ${quoteIdentifier(name)} WITH (FORCE)`);
 			warnings.push(`The database ${name}, which a restore had left that was killed, was removed`);
-		} else if (name.startsWith(start) && /^[0-9a-f]{8}$/.test(name.slice(start.length)) && comment === null) {
-			// Killed between two statements, or somebody's own: who knows drops it.
+		} else if (name.startsWith(start) && /^[0-9a-f]{8}$/.test(name.slice(start.length))) {
+			// Killed between two statements, right before its swap, or somebody's own: who knows drops it.
 			warnings.push(
 				`The database ${name} looks like one that a killed restore has left. If nobody needs it, drop it`,
 			);
