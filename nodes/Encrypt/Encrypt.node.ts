@@ -94,6 +94,7 @@ export class Encrypt implements INodeType {
 				],
 				default: 'encrypt',
 			},
+			...createKey.description,
 			...reencrypt.description,
 			...encodingProperties,
 			...recoveryKit.description,

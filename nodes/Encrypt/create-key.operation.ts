@@ -1,6 +1,15 @@
-import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { createAgeIdentity } from '../../lib/encryption/encryption';
+import { notice } from '../shared/properties';
+
+export const description: INodeProperties[] = [
+	notice(
+		'createKeyNotice',
+		'The identity appears in the output, and n8n keeps it with the execution. Put it into your password safe, then delete the execution.',
+		{ operation: ['createKey'] },
+	),
+];
 
 /** A new key pair. The secret half exists in this item alone: it is written nowhere else. */
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {

@@ -2,6 +2,7 @@ import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n
 
 import { recoveryKit } from '../../lib/recovery/recovery-kit';
 import { encryptionKeys } from '../shared/credentials';
+import { notice } from '../shared/properties';
 
 const show = { operation: ['recoveryKit'] };
 
@@ -23,6 +24,11 @@ export const description: INodeProperties[] = [
 		description: 'Whether identities, private keys and passphrases of the credential go into the kit',
 		displayOptions: { show },
 	},
+	notice(
+		'secretKeysNotice',
+		'Whoever gets hold of the kit opens every backup. Keep it offline, and delete the execution once you have it.',
+		{ ...show, secretKeys: ['include'] },
+	),
 	{
 		displayName: 'Put Output File in Field',
 		name: 'kitField',

@@ -6,7 +6,7 @@ import { reencryptBackup } from '../../lib/storage/backups';
 import { emitArtifact, readArtifact, type HandOver } from '../shared/artifacts';
 import { encryptionKeys } from '../shared/credentials';
 import { requiredChoice } from '../shared/parameters';
-import { alsoShownFor } from '../shared/properties';
+import { alsoShownFor, notice } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { storedBackupProperty } from '../shared/stored-backup-list';
 import { storageCredentials, storageFor, storageProperties } from '../shared/storage';
@@ -35,6 +35,11 @@ export const description: INodeProperties[] = [
 		description: 'Where the backup is that gets other keys',
 		displayOptions: { show: { operation: ['reencrypt'] } },
 	},
+	notice(
+		'replaceNotice',
+		'The stored backup is replaced: from then on only the new keys open it. Its old bytes are removed once the new ones are proven.',
+		stored,
+	),
 	...storageProperties.map((property) => alsoShownFor(property, stored)),
 	storedBackupProperty(stored, 'The backup that gets other keys, as the operation List of Upload tells it'),
 ];

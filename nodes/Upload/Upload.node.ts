@@ -101,6 +101,7 @@ export class Upload implements INodeType {
 			...storageProperties,
 			...selectProperties(['copy', 'download'], { newest: true }),
 			...selectProperties(['delete'], { newest: false }),
+			...deletion.description,
 			...copy.description,
 			...upload.description,
 			...transferProperties,

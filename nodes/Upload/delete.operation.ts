@@ -1,11 +1,21 @@
-import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 import { deleteChosenBackup } from '../../lib/storage/backups';
+import { notice } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 import { prefixOf, storageFor } from '../shared/storage';
 
 import { describeStored } from './describe';
 import { chosenKey } from './select';
+
+/** Stands below the choice of the backup. */
+export const description: INodeProperties[] = [
+	notice(
+		'deleteNotice',
+		'The backup is deleted for good, with the files beside it. In a bucket that keeps versions it gets a delete marker.',
+		{ operation: ['delete'] },
+	),
+];
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
 	const storage = await storageFor(context, itemIndex);

@@ -5,6 +5,7 @@ import type { StoreBackupOptions, StoreBackupResult } from '../../lib/storage/ba
 import type { Storage } from '../../lib/storage/storage';
 import type { Progress } from '../../lib/streams/progress';
 import { presentable } from '../shared/errors';
+import { notice } from '../shared/properties';
 import { cancelSignal } from '../shared/run';
 
 const show = { operation: ['copy', 'upload'] };
@@ -24,6 +25,10 @@ export const transferProperties: INodeProperties[] = [
 			'What to do when another backup lies under the same key. The same backup once more is no conflict.',
 		displayOptions: { show },
 	},
+	notice('replaceNotice', 'A backup that lies under the same key is overwritten.', {
+		...show,
+		ifExists: ['replace'],
+	}),
 	{
 		displayName: 'Options',
 		name: 'transferOptions',

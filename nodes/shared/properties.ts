@@ -62,6 +62,13 @@ export const encryptionKeyCredential: INodeCredentialDescription = {
 	testedBy: 'testEncryptionKey',
 };
 
+/** A word before data goes away, or a secret comes out. */
+export const notice = (
+	name: string,
+	displayName: string,
+	show: NonNullable<IDisplayOptions['show']>,
+): INodeProperties => ({ displayName, name, type: 'notice', default: '', displayOptions: { show } });
+
 /** The collection of a node's options, in the order of their titles. */
 export function optionsCollection(
 	options: INodeProperties[],

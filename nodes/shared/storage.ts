@@ -24,7 +24,7 @@ export const credentialTypes: readonly StorageCredential[] = [
 	),
 	{
 		name: customerKeyCredential.name,
-		displayName: customerKeyCredential.displayName,
+		displayName: customerKeyCredential.label,
 		required: false,
 		storages: storageKinds.filter(({ takesCustomerKey }) => takesCustomerKey).map(({ value }) => value),
 	},

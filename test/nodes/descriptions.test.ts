@@ -126,6 +126,38 @@ describe('what the editor shows', () => {
 		assert.equal(of('Restore', { targetDatabase: chosen }), 'database: shop');
 	});
 
+	test('before data goes away, or a secret comes out, the panel says so', () => {
+		const notices = (name: string, given: INodeParameters) => {
+			const description = descriptions.get(name)!;
+			const node: INode = {
+				...{ id: name, name, type: name, typeVersion: 1, position: [0, 0], parameters: {} },
+			};
+			const all = description.properties;
+			const parameters = NodeHelpers.getNodeParameters(all, given, true, false, node, description)!;
+			return all
+				.filter(({ type }) => type === 'notice')
+				.filter((each) => NodeHelpers.displayParameter(parameters, each, node, description))
+				.map(({ displayName }) => displayName)
+				.join(' ');
+		};
+		const dangerous: [node: string, given: INodeParameters, notice: RegExp][] = [
+			['ApplyRetention', { mode: 'delete' }, /deleted for good/],
+			['Encrypt', { operation: 'createKey' }, /appears in the output/],
+			['Encrypt', { operation: 'recoveryKit', secretKeys: 'include' }, /opens every backup/],
+			['Encrypt', { operation: 'reencrypt', backupSource: 'stored' }, /is replaced/],
+			['Restore', { ifNotEmpty: 'clean' }, /is dropped/],
+			['Restore', { target: 'swap', presentContent: 'drop' }, /gone for good/],
+			['Restore', { operation: 'files', ifExists: 'replace' }, /overwritten/],
+			['Upload', { operation: 'copy', ifExists: 'replace' }, /overwritten/],
+			['Upload', { operation: 'delete' }, /deleted for good/],
+			['Upload', { ifExists: 'replace' }, /overwritten/],
+		];
+		for (const [name, given, notice] of dangerous) assert.match(notices(name, given), notice);
+		for (const name of ['ApplyRetention', 'Encrypt', 'Restore', 'Upload']) {
+			assert.equal(notices(name, {}), '', `${name} is harmless unless told otherwise`);
+		}
+	});
+
 	test('Upload asks for the credentials of the storages it has, once each', () => {
 		const upload = descriptions.get('Upload')!;
 		const asked = (given: INodeParameters) => {

@@ -179,6 +179,8 @@ export async function s3Options(
 export const customerKeyCredential = {
 	name: 'lifeboatS3CustomerKeyApi',
 	displayName: 'S3 Customer Key (SSE-C)',
+	/** Over the field: all who use S3 see it, few need it. */
+	label: 'S3 Customer Key (Only for SSE-C)',
 };
 
 async function customerKey(context: IExecuteFunctions, itemIndex: number): Promise<string> {
