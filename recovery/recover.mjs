@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// Opens backups of n8n-nodes-lifeboat without n8n and without an install: this file and Node 20 or newer are enough.
+// Opens backups of n8n-nodes-lifeboat without n8n and without an install: this file and Node 18.19 or newer are enough.
 // It is one file on purpose, and shares no code with the package, so that it can lie beside the backups for years.
 //   node recover.mjs help
-import { isUtf8 } from 'node:buffer';
+// Whole modules, so that an older Node gets as far as saying that it is too old.
+import buffer from 'node:buffer';
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -12,18 +13,19 @@ import readline from 'node:readline';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import tty from 'node:tty';
-import { parseArgs } from 'node:util';
+import util from 'node:util';
 import zlib from 'node:zlib';
 
 const HELP = `Opens backups made by n8n-nodes-lifeboat.
 
-  node recover.mjs list [folder]           what lies there, and which key each backup needs
-  node recover.mjs verify <backup> ...     checksum, decryption, decompression and content, nothing is written
+  node recover.mjs list [folder]           what lies there, which key each backup needs, and how to open it
+  node recover.mjs verify <backup> ...     checksum, decryption, decompression and content, nothing is written;
+                                           a folder stands for all backups in it
   node recover.mjs decrypt <backup> [-o f] takes the encryption off, nothing else
   node recover.mjs open <backup> [-o f]    decrypts and decompresses: the SQL, dump or tar file
   node recover.mjs unpack <backup> -C dir  open, and unpack an archive of files into a new folder
 
-Without <backup>, decrypt and open read standard input and write standard output; "-o -" writes to it, too.
+Without <backup>, or with -, decrypt and open read standard input and write standard output; "-o -" writes to it, too.
 
   -i, --identity <file>     age identity or SSH private key; may be given several times
   --passphrase-file <file>  its first line is the passphrase; else LIFEBOAT_PASSPHRASE, else you are asked
@@ -290,9 +292,13 @@ const tagOf = (wire) => unpadded(crypto.createHash('sha256').update(wire).digest
 async function readIdentities(files) {
 	const identities = [];
 	for (const file of files) {
-		const text = await fsp
-			.readFile(file, 'utf8')
-			.catch((error) => fail(`${file} could not be read: ${error.message}`));
+		// Not repeated: what is on the screen gets into logs.
+		if (/^\s*AGE-SECRET-KEY-/i.test(file))
+			fail('-i takes a file: write the identity into one, where no list of commands shows it');
+		const text = await fsp.readFile(file, 'utf8').catch(unreadable(file));
+		const known = identities.length;
+		if (/PGP PRIVATE KEY/.test(text))
+			fail(`${file} is an OpenPGP key, which goes to gpg: gpg --import ${quoted(file)}`);
 		if (text.includes('-----BEGIN AGE ENCRYPTED FILE-----')) {
 			fail(`${file} is encrypted itself. Decrypt it first: node recover.mjs decrypt ${file} -o key.txt`);
 		}
@@ -300,6 +306,11 @@ async function readIdentities(files) {
 		for (const [identity] of text.matchAll(/^[ \t]*AGE-SECRET-KEY-1[A-Z0-9]+/gim))
 			identities.push(x25519Identity(identity.trim()));
 		if (/^\s*AGE-SECRET-KEY-PQ-/im.test(text)) say(`${file}: post-quantum identities need the age command`);
+		else if (identities.length === known) {
+			fail(
+				`${file} holds no secret key. That is a line which begins with AGE-SECRET-KEY-1, or an SSH private key; age1... and ssh-... are public`,
+			);
+		}
 	}
 	return identities;
 }
@@ -379,7 +390,8 @@ async function unwrapFileKey(stanzas, keys) {
 		);
 	}
 	const identities = await keys.identities();
-	if (identities.length === 0) fail('The backup is encrypted for age recipients: give the identity with -i');
+	if (identities.length === 0)
+		fail('The backup is encrypted for age recipients: give the identity with -i <file>');
 	for (const stanza of stanzas) {
 		for (const identity of identities) {
 			const fileKey = identity(stanza);
@@ -440,6 +452,8 @@ async function* through(command, args, source, { passphrase, isFine, hint }) {
 			yield* source.rest();
 		} catch (error) {
 			unread = error;
+			// Before it meets an end of its input that is none, and complains of that.
+			child.kill();
 			throw error;
 		}
 	};
@@ -588,10 +602,12 @@ async function readManifest(file) {
 
 /** What lies beside a backup must not count as missing only because it can't be read. */
 const readIfThere = (file) =>
-	fsp.readFile(file, 'utf8').catch((error) => {
-		if (error.code === 'ENOENT') return undefined;
-		return fail(`${file} could not be read: ${error.message}`);
-	});
+	fsp
+		.readFile(file, 'utf8')
+		.catch((error) => (error.code === 'ENOENT' ? undefined : unreadable(file)(error)));
+
+const unreadable = (file) => (error) =>
+	fail(error.code === 'ENOENT' ? `${file} does not exist` : `${file} could not be read: ${error.message}`);
 
 /** The SHA-256 that the checksum file beside a backup says; undefined if there is none. */
 async function readChecksumFile(file) {
@@ -658,6 +674,11 @@ async function openBackup(file, keys, until) {
 /** A name that nothing has, beside the final one: what lies there under other names is not ours to remove. */
 const partOf = (target) => `${target}.${crypto.randomBytes(6).toString('hex')}.part`;
 
+function refuseTaken(target) {
+	if (fs.existsSync(target)) fail(`${target} exists. Choose another name with -o`);
+	if (!fs.existsSync(path.dirname(target))) fail(`The folder ${path.dirname(target)} does not exist`);
+}
+
 /** The final name only ever stands for whole content, and never for less than lay there before. */
 async function writeWhole(target, backup) {
 	if (target === '-') {
@@ -666,15 +687,14 @@ async function writeWhole(target, backup) {
 		await backup.finish();
 		return;
 	}
-	const taken = `${target} exists. Choose another name with -o`;
-	if (fs.existsSync(target)) fail(taken);
 	const part = partOf(target);
 	try {
 		await pipeline(Readable.from(backup.chunks), fs.createWriteStream(part, { mode: 0o600, flags: 'wx' }));
 		await backup.finish();
 		// Unlike a rename, a second name replaces nothing. Not every file system has such.
 		await fsp.link(part, target).catch((error) => {
-			if (error.code === 'EEXIST' || fs.existsSync(target)) fail(taken);
+			refuseTaken(target);
+			if (error.code === 'EEXIST') throw error;
 			return fsp.rename(part, target);
 		});
 	} finally {
@@ -692,14 +712,24 @@ function nameWithout(file, undone) {
 
 const BACKUP_NAME = /\.(?:sql|dump|tar)(?:\.(?:gz|zst))?(?:\.(?:age|aes|gpg|asc|pgp))*$/;
 
+/** The backup that a name stands for: its own, or that of the manifest or checksum file beside it. */
+const backupOf = (name) => name.replace(/\.(?:manifest\.json|sha256)$/, '');
+
+/** All backups in a folder and those below it, also those that only a manifest is left of. */
+async function backupsIn(folder) {
+	const names = new Set(await fsp.readdir(folder, { recursive: true }).catch(unreadable(folder)));
+	const backups = [...names].map(backupOf).filter((name) => {
+		return names.has(`${name}.manifest.json`) || (names.has(name) && BACKUP_NAME.test(name));
+	});
+	if (backups.length === 0) fail(`There is no backup in ${folder}`);
+	return [...new Set(backups)].sort().map((name) => path.join(folder, name));
+}
+
 async function list(folder) {
-	const names = new Set(await fsp.readdir(folder, { recursive: true }));
-	const backups = [...names]
-		.map((name) => (name.endsWith('.manifest.json') ? name.slice(0, -'.manifest.json'.length) : name))
-		.filter((name) => names.has(`${name}.manifest.json`) || BACKUP_NAME.test(name));
+	const isFile = fs.existsSync(folder) && !fs.statSync(folder).isDirectory();
+	const backups = isFile ? [backupOf(folder)] : await backupsIn(folder);
 	let problems = 0;
-	for (const name of [...new Set(backups)].sort()) {
-		const file = path.join(folder, name);
+	for (const file of backups) {
 		try {
 			if (!(await listOne(file))) problems += 1;
 		} catch (error) {
@@ -708,8 +738,7 @@ async function list(folder) {
 			problems += 1;
 		}
 	}
-	if (backups.length === 0) fail(`There is no backup in ${folder}`);
-	if (problems > 0) fail(`${problems} of ${new Set(backups).size} are not as they should be`);
+	if (problems > 0) fail(`${problems} of ${backups.length} are not as they should be`);
 }
 
 /** @returns whether it is as its manifest says, as far as can be told without reading it. */
@@ -717,7 +746,7 @@ async function listOne(file) {
 	const manifest = await readManifest(file);
 	const stat = await fsp.stat(file).catch(() => undefined);
 	if (!manifest) {
-		console.log(`${file}\n  ${stat?.size} bytes, NO MANIFEST: verify and open work all the same`);
+		console.log(`${file}\n  ${stat?.size} bytes, NO MANIFEST: verify, open and unpack work all the same`);
 		return stat?.size > 0;
 	}
 	const isWhole = stat?.size === manifest.stored.size;
@@ -728,8 +757,42 @@ async function listOne(file) {
 		for (const recipient of recipients ?? []) console.log(`  ${format}: opened by the key of ${recipient}`);
 		if (passphrase) console.log(`  ${format}: opened by a passphrase`);
 	}
+	console.log(`  > ${commandFor(file, manifest)}`);
 	for (const command of manifest.restoreCommands ?? []) console.log(`  $ ${command}`);
 	return isWhole;
+}
+
+/** What opens a backup with this script. */
+function commandFor(file, manifest) {
+	const keys = manifest.transformations.flatMap(({ type, format, recipients }) => {
+		if (type !== 'encryption' || (format === 'openpgp' && recipients?.length)) return [];
+		return recipients?.length ? ['-i <identity file>'] : ['--passphrase-file <passphrase file>'];
+	});
+	const [command, ...target] = manifest.format === 'tar' ? ['unpack', '-C <new folder>'] : ['open'];
+	return ['node recover.mjs', command, quoted(file), ...new Set(keys), ...target].join(' ');
+}
+
+/** As a POSIX shell takes it. */
+const quoted = (text) => (/^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/** What comes after "open", by the first bytes of the content. */
+async function nextFor(source, manifest, file) {
+	const format = manifest?.format ?? (await contentOf(source));
+	const start = (await source.peek(64)).toString('latin1');
+	if (format === 'tar') return 'it is an archive of files, which "unpack" unpacks';
+	const byContent = /^-- PostgreSQL database cluster dump\r?$/m.test(start)
+		? 'psql --no-psqlrc --set ON_ERROR_STOP=1 --dbname postgres'
+		: {
+				'plain-sql': 'psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname <empty database>',
+				'pg-custom': 'pg_restore --single-transaction --exit-on-error --dbname <empty database>',
+			}[format];
+	const command = manifest?.restoreCommands?.at(-1)?.split(' | ').at(-1).split(' < ')[0] ?? byContent;
+	if (command === undefined) return undefined;
+	// Behind the letters PGDMP stands the version of the archive; pg_restore of a system may be older than its server.
+	const version = format === 'pg-custom' && start.charCodeAt(5) === 1 ? start.charCodeAt(6) : 0;
+	const needs = version > 15 ? 17 : 16;
+	const note = `\n  (pg_restore ${needs} or newer; an older one says: unsupported version)`;
+	return `${command} < ${quoted(file)}${version < 15 ? '' : note}`;
 }
 
 /** What content is, by its first bytes. */
@@ -773,6 +836,7 @@ const contentChecks = {
 };
 
 async function verify(file, keys) {
+	if (!fs.existsSync(file)) fail(`${file} does not exist`);
 	const backup = await openBackup(file, keys);
 	const { manifest, sha256, undone, content } = backup;
 	const source = new Source(backup.chunks);
@@ -803,6 +867,7 @@ async function verify(file, keys) {
 }
 
 async function verifyAll(files, keys) {
+	if (files.length === 1) return verify(files[0], keys);
 	let failures = 0;
 	for (const file of files) {
 		try {
@@ -829,7 +894,7 @@ function tarText(block, start, length) {
 	const end = bytes.indexOf(0);
 	const text = bytes.subarray(0, end === -1 ? length : end);
 	// Another name would be a wrong name.
-	if (!isUtf8(text)) fail('The archive has a name that is not UTF-8: unpack it with tar');
+	if (!buffer.isUtf8(text)) fail('The archive has a name that is not UTF-8: unpack it with tar');
 	return text.toString('utf8');
 }
 
@@ -1023,8 +1088,7 @@ async function unpack(file, keys, directory) {
 	const source = new Source(backup.chunks);
 	const format = backup.manifest?.format ?? (await contentOf(source));
 	if (format === 'plain-sql' || format === 'pg-custom') {
-		const next = backup.manifest?.restoreCommands?.at(-1) ?? (format === 'plain-sql' ? 'psql' : 'pg_restore');
-		fail(`${file} holds no files but a database: use "open", then\n  ${next}`);
+		fail(`${file} holds no files but a database: node recover.mjs open ${quoted(file)}`);
 	}
 	// Under its name only once all of it was proven.
 	const part = partOf(isThere ? path.join(target, 'unpacking') : target);
@@ -1082,10 +1146,20 @@ async function ask(question) {
 	return answer;
 }
 
+function readPassphrase(file) {
+	let text;
+	try {
+		text = fs.readFileSync(file, 'utf8');
+	} catch (error) {
+		unreadable(file)(error);
+	}
+	return text.split(/\r?\n/)[0];
+}
+
 function keyRing(values) {
 	const given = () => {
 		const file = values['passphrase-file'];
-		if (file !== undefined) return fs.readFileSync(file, 'utf8').split(/\r?\n/)[0];
+		if (file !== undefined) return readPassphrase(file);
 		return process.env.LIFEBOAT_PASSPHRASE || undefined;
 	};
 	return {
@@ -1096,7 +1170,41 @@ function keyRing(values) {
 }
 
 async function main() {
-	const { values, positionals } = parseArgs({
+	const [major, minor] = process.versions.node.split('.').map(Number);
+	if (major < 18 || (major === 18 && minor < 17))
+		fail(`This is Node ${process.versions.node}. Take Node 18.19 or newer: nodejs.org`);
+	const { values, positionals } = readArguments();
+	const [command = 'help', given, ...more] = positionals;
+	const keys = keyRing(values);
+	if (values.help || command === 'help') return console.log(HELP);
+	if (command === 'list') return list(given ?? '.');
+	if (!['verify', 'decrypt', 'open', 'unpack'].includes(command))
+		fail(`There is no command ${command}\n\n${HELP}`);
+	const isPiped = given === undefined || given === '-';
+	if (isPiped && !['decrypt', 'open'].includes(command))
+		fail(`Say which backup: node recover.mjs ${command} <backup>`);
+	if (isPiped && process.stdin.isTTY) fail(`Say which backup: node recover.mjs ${command} <backup>`);
+	if (command === 'verify') return verifyAll(await chosen([given, ...more]), keys);
+	if (more.length > 0) fail(`Give one backup at a time: ${command} would leave ${more.join(' ')} alone`);
+	const file = isPiped ? undefined : backupOf(given);
+	if (file !== undefined && !fs.existsSync(file)) fail(`${file} does not exist`);
+	if (file !== undefined && fs.statSync(file).isDirectory())
+		fail(`${file} is a folder. Which backups lie there, says: node recover.mjs list ${quoted(file)}`);
+	if (command === 'unpack') return unpack(file, keys, values.directory);
+	const backup = await openBackup(file, keys, command === 'decrypt' ? isEncryption : undefined);
+	if (command === 'decrypt' && backup.undone.length === 0)
+		fail('The backup is not encrypted, or not in a way that is known');
+	const target = values.output ?? (isPiped ? '-' : nameWithout(file, backup.undone));
+	if (target !== '-') refuseTaken(target);
+	const content = new Source(backup.chunks);
+	const next =
+		command === 'open' && target !== '-' ? await nextFor(content, backup.manifest, target) : undefined;
+	await writeWhole(target, { ...backup, chunks: content.rest() });
+	if (next) say(`Next: ${next}`);
+}
+
+function readArguments() {
+	const options = {
 		allowPositionals: true,
 		options: {
 			identity: { type: 'string', short: 'i', multiple: true },
@@ -1105,27 +1213,22 @@ async function main() {
 			directory: { type: 'string', short: 'C' },
 			help: { type: 'boolean', short: 'h' },
 		},
-	});
-	const [command = 'help', file, ...more] = positionals;
-	const keys = keyRing(values);
-	if (values.help || command === 'help') return console.log(HELP);
-	if (command === 'list') return list(file ?? '.');
-	if (!['verify', 'decrypt', 'open', 'unpack'].includes(command))
-		fail(`There is no command ${command}\n\n${HELP}`);
-	if (file === undefined && !['decrypt', 'open'].includes(command))
-		fail(`Say which backup: node recover.mjs ${command} <backup>`);
-	if (file !== undefined && !fs.existsSync(file)) fail(`${file} does not exist`);
-	if (command === 'verify' && more.length > 0) return verifyAll([file, ...more], keys);
-	if (more.length > 0) fail(`Give one backup at a time: ${command} would leave ${more.join(' ')} alone`);
-	if (command === 'verify') return verify(file, keys);
-	if (command === 'unpack') return unpack(file, keys, values.directory);
-	const backup = await openBackup(file, keys, command === 'decrypt' ? isEncryption : undefined);
-	if (command === 'decrypt' && backup.undone.length === 0)
-		fail('The backup is not encrypted, or not in a way that is known');
-	await writeWhole(values.output ?? (file === undefined ? '-' : nameWithout(file, backup.undone)), backup);
-	const { kind, restoreCommands } = backup.manifest ?? {};
-	const next = kind === 'bundle' ? undefined : restoreCommands?.at(-1)?.split(' | ').at(-1);
-	if (command === 'open' && next) say(`Next: ${next} < ${values.output ?? nameWithout(file, backup.undone)}`);
+	};
+	try {
+		return util.parseArgs(options);
+	} catch (error) {
+		return fail(`${error.message}\n\n${HELP}`);
+	}
+}
+
+/** The backups that are meant by names of backups, of files beside them, and of folders. */
+async function chosen(names) {
+	const files = [];
+	for (const name of names) {
+		if (fs.existsSync(name) && fs.statSync(name).isDirectory()) files.push(...(await backupsIn(name)));
+		else files.push(backupOf(name));
+	}
+	return [...new Set(files)];
 }
 
 const describe = (error) => (error instanceof Failure ? error.message : `It failed: ${error.message}`);
