@@ -106,6 +106,11 @@ describe('a dump of a real database fails at the level that should notice, and n
 			const emptied = await failing(await change('TRUNCATE orders', without));
 			assert.deepEqual(emptied.levels, INCOMPLETE);
 			assert.match(emptied.said, /public\.orders has 0 rows instead of 500/);
+			await psql(server, 'shop', 'INSERT INTO columnless DEFAULT VALUES');
+			const columnless = await failing(await forged(backup, (await dumped(options)).bytes));
+			await psql(server, 'shop', 'TRUNCATE columnless', 'INSERT INTO columnless DEFAULT VALUES');
+			assert.deepEqual(columnless.levels, INCOMPLETE);
+			assert.match(columnless.said, /public\.columnless has 2 rows instead of 1/);
 			const skipped = { ...without, excludeTableData: ['orders'] };
 			const leftOut = await failing(await change('SELECT', skipped));
 			assert.deepEqual(leftOut.levels, INCOMPLETE, 'no trace of the rows at all');

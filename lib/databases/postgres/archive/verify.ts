@@ -18,9 +18,11 @@ export interface VerifiedTable {
 	offset: number;
 }
 
+type Statements = AsyncGenerator<Buffer, void, undefined>;
+
 export interface VerifyArchiveOptions extends ReadArchiveOptions {
-	/** Reads the INSERT statements of a block to their end. @returns how many there are. */
-	countInserts?: (statements: AsyncIterable<Buffer>) => Promise<number>;
+	/** Reads the INSERT statements of a block to their end, and tells how many there are. */
+	countInserts?: (statements: Statements) => Promise<number | void>;
 }
 
 /** What a full decode of an archive found. */
@@ -63,11 +65,11 @@ export async function verifyArchive(
 async function countTable(
 	block: TableDataBlock,
 	display: (text: string) => string,
-	countInserts: (statements: AsyncIterable<Buffer>) => Promise<number | void>,
+	countInserts: (statements: Statements) => Promise<number | void>,
 ): Promise<VerifiedTable> {
 	const { entry, offset } = block;
 	let bytes = 0;
-	const counted = async function* () {
+	const counted = async function* (): Statements {
 		for await (const chunk of block.content()) {
 			bytes += chunk.length;
 			yield chunk;
