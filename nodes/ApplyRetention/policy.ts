@@ -128,7 +128,11 @@ export function policyOf(context: IExecuteFunctions, itemIndex: number): Retenti
 	const { maxTotalGb, keepTags, ...rules } = filled(
 		context.getNodeParameter('rules', itemIndex, {}) as IDataObject,
 	);
-	const tags = Array.isArray(keepTags) ? keepTags.map((tag) => String(tag).trim()).filter(Boolean) : [];
+	// By expression one text may come where the list gives several.
+	const tags = [keepTags ?? []]
+		.flat()
+		.map((tag) => String(tag as string).trim())
+		.filter(Boolean);
 	return parsePolicy({
 		...preset?.policy,
 		...rules,

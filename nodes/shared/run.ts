@@ -1,5 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
+import { refuseEmptyExpressions } from './empty-expressions';
 import { presentable, toNodeError } from './errors';
 
 /** The signal that Stop and time-outs trigger. A node that ignores it runs on. */
@@ -36,6 +37,7 @@ export async function runToOutputs(
 	for (const itemIndex of indexes) {
 		try {
 			signal.throwIfAborted();
+			refuseEmptyExpressions(context, itemIndex);
 			for (const [output, items] of (await job(itemIndex)).entries()) {
 				const paired = items.map((item) => ({ ...item, pairedItem: item.pairedItem ?? { item: itemIndex } }));
 				results[output]!.push(...paired);
