@@ -4,9 +4,11 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 
 import { packFiles } from '../../lib/archive/pack';
 import type { Artifact } from '../../lib/artifact/artifact';
+import type { Manifest } from '../../lib/artifact/manifest';
 import { applyEncoding } from '../../lib/artifact/transform';
 import { compressionEncoding, type CompressionName } from '../../lib/compression/compression';
 import { LifeboatError } from '../../lib/errors';
+import { leftOut } from '../../lib/verification/files';
 import { emitArtifact, type HandOver } from '../shared/artifacts';
 import { defaultStagingRoot, fileRules, resolveAllowed } from '../shared/file-access';
 import { requiredText } from '../shared/parameters';
@@ -73,16 +75,11 @@ export function finished(context: IExecuteFunctions, itemIndex: number, artifact
 	return tagged(context, itemIndex, encoded);
 }
 
-/** Tells of files that were left out, where the operator chose that. */
-export function hintOfSkipped(context: IExecuteFunctions, item: INodeExecutionData): void {
-	const source = (item.json.manifest as IDataObject | undefined)?.source as IDataObject | undefined;
-	const skipped = source?.skipped;
-	if (!Array.isArray(skipped) || skipped.length === 0) return;
-	context.addExecutionHints({
-		type: 'warning',
-		location: 'outputPane',
-		message: `${skipped.length} ${skipped.length === 1 ? 'entry was' : 'entries were'} left out of the archive. The manifest names ${skipped.length === 1 ? 'it' : 'them'} under source.skipped`,
-	});
+/** Tells of files that were left out, or changed while they were read, where the operator chose that. */
+export function hintOfSkipped(context: IExecuteFunctions, { source }: Pick<Manifest, 'source'>): void {
+	for (const message of leftOut(source)) {
+		context.addExecutionHints({ type: 'warning', location: 'outputPane', message });
+	}
 }
 
 export async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
@@ -101,6 +98,6 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 	);
 	const handOver = context.getNodeParameter('handOver', itemIndex) as HandOver;
 	const item = await emitArtifact(context, itemIndex, finished(context, itemIndex, artifact), handOver);
-	hintOfSkipped(context, item);
+	hintOfSkipped(context, item.json.manifest as unknown as Manifest);
 	return [item];
 }
