@@ -1,4 +1,5 @@
-import type { ScriptResult, ScriptRunner } from '../script/runner';
+import type { ScriptRunner } from '../script/runner';
+import type { ScriptResult } from '../script/script';
 import { SqlLexer } from '../sql/lexer';
 import type { Connections } from '../builds/connections';
 
