@@ -1,6 +1,8 @@
 import type { Manifest } from '../artifact/manifest';
-import { LifeboatError } from '../errors';
-import { openBackup, readBackup } from '../storage/backups';
+import { codeOf, LifeboatError } from '../errors';
+import { checksumKey, openBackup, parseSha256Sidecar, readBackup } from '../storage/backups';
+import { baseName } from '../storage/keys';
+import { readText } from '../storage/read-text';
 import type { KeptChecksums, Storage } from '../storage/storage';
 
 import type { VerificationReport } from './report';
@@ -8,6 +10,9 @@ import { verifyStored } from './verify';
 
 /** How a stored backup is looked at: by what the service keeps of it, by reading it, or by reading where the service keeps nothing. */
 export type StoredCheck = 'kept' | 'kept-or-read' | 'read';
+
+/** Bytes; one line. */
+const MAX_CHECKSUM_FILE = 16 * 1024;
 
 export interface StoredReport extends VerificationReport {
 	level: 'stored';
@@ -21,7 +26,8 @@ export interface StoredReport extends VerificationReport {
  * compared with the manifest, or calls the content by the same version as when it was proven: that tells that it was not written
  * again, though not that it can still be read.
  *
- * @throws LifeboatError `INCOMPLETE`, `CHECKSUM_MISMATCH` as verdicts on it; `NOT_FOUND`, `BACKUP_PROBLEM` without a readable manifest,
+ * @throws LifeboatError `INCOMPLETE`, `CHECKSUM_MISMATCH` as verdicts on it; `NOT_FOUND`, `BACKUP_PROBLEM` without a readable manifest
+ * or with a checksum file that is missing or tells something else,
  * `NOT_COMPARABLE` if it must not be read and nothing else tells; and what reading it throws.
  */
 export async function verifyInStorage(
@@ -39,15 +45,24 @@ export async function verifyInStorage(
 		);
 	}
 	if (size !== manifest.stored.size) throw damaged(storage, key, problem!);
+	const report = await verifyObject(storage, key, manifest, how, signal);
+	await requireSameChecksumFile(storage, key, manifest, signal);
+	return { manifest, report };
+}
+
+async function verifyObject(
+	storage: Storage,
+	key: string,
+	manifest: Manifest,
+	how: StoredCheck,
+	signal?: AbortSignal,
+): Promise<StoredReport> {
 	const started = performance.now();
 	if (how !== 'read') {
 		const proved = compare(storage, key, manifest, await storage.keptChecksums?.(key, signal));
 		if (proved) {
 			const seconds = Math.round(performance.now() - started) / 1000;
-			return {
-				manifest,
-				report: { level: 'stored', method: 'kept-checksum', bytes: 0, seconds, ...proved },
-			};
+			return { level: 'stored', method: 'kept-checksum', bytes: 0, seconds, ...proved };
 		}
 		if (how === 'kept') {
 			throw new LifeboatError(
@@ -58,7 +73,33 @@ export async function verifyInStorage(
 		}
 	}
 	const report = await verifyStored(openBackup(storage, { key, manifest }), signal);
-	return { manifest, report: { ...report, level: 'stored', method: 'read', compared: 'SHA-256' } };
+	return { ...report, level: 'stored', method: 'read', compared: 'SHA-256' };
+}
+
+/** What `sha256sum -c` would be told by beside the backup must be what its manifest says. */
+async function requireSameChecksumFile(
+	storage: Storage,
+	key: string,
+	{ stored }: Manifest,
+	signal?: AbortSignal,
+): Promise<void> {
+	const wrong = (why: string, cause?: unknown) =>
+		new LifeboatError('BACKUP_PROBLEM', `${checksumKey(key)} in ${storage.description} ${why}`, {
+			hint: 'Compare the backup with its manifest (Read), then write the file anew: copy the backup to another place, or upload it again',
+			cause,
+		});
+	try {
+		const text = await readText(storage, checksumKey(key), MAX_CHECKSUM_FILE, { signal });
+		const { sha256, fileName } = parseSha256Sidecar(text);
+		if (sha256 !== stored.sha256) throw wrong("tells another SHA-256 than the backup's manifest");
+		if (fileName !== baseName(key)) throw wrong(`speaks of ${fileName}, another file than the backup`);
+	} catch (error) {
+		const code = codeOf(error);
+		if (code === 'NOT_FOUND') throw wrong('is missing', error);
+		if (code === 'CHECKSUM_FILE_INVALID' || code === 'TOO_LARGE' || code === 'NOT_TEXT')
+			throw wrong('is not one line as sha256sum writes it', error);
+		throw error;
+	}
 }
 
 /** What the service's own words prove; nothing if they speak of something else. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { copyBackup, readBackup, storeBackup } from '../../../lib/storage/backups';
+import type { LifeboatError } from '../../../lib/errors';
 import { localStorage } from '../../../lib/storage/local/local-storage';
 import { s3Storage } from '../../../lib/storage/s3/s3-storage';
 import type { Storage } from '../../../lib/storage/storage';
@@ -99,6 +100,33 @@ describe('a backup is verified where it lies', () => {
 		keep(other, { 'x-amz-checksum-type': 'COMPOSITE' });
 		assert.equal((await verifyInStorage(storage, key, 'kept')).report.compared, 'version');
 		proxy.onExchange = () => undefined;
+	});
+
+	test('does not pass while the checksum file beside it is missing, damaged, or tells something else', async () => {
+		const key = 'beside.tar';
+		const local = localStorage({ folder });
+		await storeBackup(local, await stagedBackup(randomBytes(1000)), { key });
+		const { sha256 } = (await readBackup(local, key)).manifest!.stored;
+		const verify = async () => await verifyInStorage(local, key, 'read');
+		await putRaw(local, `${key}.sha256`, `${sha256.toUpperCase()} *${key}\n`);
+		assert.equal((await verify()).report.method, 'read');
+		for (const [text, message] of [
+			[`${sha256.replace(/./, (digit) => (digit === '0' ? '1' : '0'))}  ${key}\n`, /another SHA-256/],
+			[`${sha256}  other.tar\n`, /other\.tar/],
+			[`${sha256.slice(1)}  ${key}\n`, /not one line/],
+			['x'.repeat(100_000), /not one line/],
+			[undefined, /is missing/],
+		] as const) {
+			if (text === undefined) await local.delete(`${key}.sha256`);
+			else await putRaw(local, `${key}.sha256`, text);
+			await assert.rejects(verify(), (error: LifeboatError) => {
+				assert.match(error.message, message);
+				return code('BACKUP_PROBLEM')(error);
+			});
+		}
+		// Of a backup that is itself damaged that is said.
+		await putRaw(local, key, randomBytes(1000));
+		await assert.rejects(verify(), isFailed);
 	});
 
 	test('in a copy by that copy’s own version, and by reading where the storage keeps nothing', async () => {
