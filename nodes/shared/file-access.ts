@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 
 import type { IExecuteFunctions } from 'n8n-workflow';
 
@@ -57,10 +57,11 @@ export async function resolveAllowed(context: IExecuteFunctions, path: string): 
 	// eslint-disable-next-line @typescript-eslint/await-thenable
 	if (await context.helpers.isFilePathBlocked(branded)) {
 		const folders = allowedFolders();
+		const isWithin = folders?.some((folder) => `${resolved}${sep}`.startsWith(join(folder, sep))) ?? true;
 		throw new LifeboatError('FILE_ACCESS_DENIED', `n8n does not allow access to ${path}`, {
-			hint: folders
-				? `Allowed is what lies in ${folders.join(', ')}. Add this folder to the environment variable N8N_RESTRICT_FILE_ACCESS_TO (folders separated by ;) and restart n8n`
-				: "It lies in n8n's own data folder or matches N8N_BLOCK_FILE_PATTERNS. Choose another folder, or change that setting and restart n8n",
+			hint: isWithin
+				? "It lies in n8n's own data folder or matches N8N_BLOCK_FILE_PATTERNS (.git unless you change it). Leave it out (Exclude: **/.git), choose another folder, or change that setting and restart n8n"
+				: `Allowed is what lies in ${folders!.join(', ')}. Add this folder to the environment variable N8N_RESTRICT_FILE_ACCESS_TO (folders separated by ;) and restart n8n`,
 		});
 	}
 	return resolved;

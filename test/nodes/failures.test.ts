@@ -226,6 +226,23 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		);
 	});
 
+	test('a folder that n8n blocks wherever it lies says how to leave it out', async () => {
+		const repository = join(shop.folder, 'repository');
+		await mkdir(join(repository, '.git'), { recursive: true });
+		await writeFile(join(repository, '.git/config'), '');
+		await writeFile(join(repository, 'code'), '');
+		const archive = (exclude: string[]) => ({
+			type: 'archiveFiles',
+			parameters: { name: 'code', paths: [repository], options: { exclude } },
+		});
+		await fails(
+			{ nodes: [archive([])] },
+			/not allow access to .*\.git/,
+			/N8N_BLOCK_FILE_PATTERNS.*\*\*\/\.git/,
+		);
+		(await run({ nodes: [archive(['**/.git'])] })).assertSuccess();
+	});
+
 	test('a wrong password, an unknown database, a server that is not there', async () => {
 		const wrong = (change: object) => ({
 			...shop.credentials,
