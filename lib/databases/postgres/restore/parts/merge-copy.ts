@@ -57,7 +57,7 @@ export async function mergeCopy(
 }
 
 /** A quoted name without any character that depends on the client's encoding. */
-function quoteAscii(name: string): string {
+export function quoteAscii(name: string): string {
 	const escaped = name.replaceAll('\\', '\\\\').replaceAll('"', '""');
 	return `U&"${escaped.replace(/[^\x20-\x7e]/gu, (character) => `\\+${character.codePointAt(0)!.toString(16).padStart(6, '0')}`)}"`;
 }

@@ -5,8 +5,9 @@ import { SqlLexer, type ObjectComment, type SqlStatement } from '../sql/lexer';
 import { countNewlines } from '../sql/newlines';
 import { describeStatement, nameAt, tokensOf } from '../sql/statement';
 
-import type { ScriptObject, ScriptObjects } from './script-object';
-import { copyColumns, relationsOf } from './statement-relations';
+import { insertedTable } from './merge-insert';
+import { relationKey, type ScriptObject, type ScriptObjects } from './script-object';
+import { columnsBehind, copyColumns, relationsOf } from './statement-relations';
 
 export { relationKey } from './script-object';
 export type { ScriptObject, ScriptObjects } from './script-object';
@@ -16,7 +17,6 @@ export async function objectsOfArchive(toc: ArchiveToc): Promise<ScriptObjects> 
 	const display = textDisplay(toc);
 	const objects: ScriptObject[] = [];
 	const tables: ScriptObjects['tables'][number][] = [];
-	let hasInserts = false;
 	for (const entry of toc.entries) {
 		const text = (value: string | null) => (value === null ? undefined : display(value));
 		const { dumpId: id, desc } = entry;
@@ -34,16 +34,13 @@ export async function objectsOfArchive(toc: ArchiveToc): Promise<ScriptObjects> 
 		for await (const { sql } of statementsOf(display(entry.defn ?? ''))) noteStatement(object, sql);
 		if (entry.hasData) {
 			const [copy] = entry.copyStmt ? [Buffer.from(display(entry.copyStmt))] : [];
-			hasInserts ||= copy === undefined;
 			object.relation = { schema: comment.schema, name: comment.tag };
-			if (copy) {
-				const columns = copyColumns(copy);
-				if (columns) object.columns = columns;
-				tables.push({ table: object.relation, columns });
-			}
+			const columns = copy && copyColumns(copy);
+			if (columns) object.columns = columns;
+			tables.push({ table: object.relation, columns });
 		}
 	}
-	return { objects, tables, unassigned: 0, hasInserts, created: [], connects: 0 };
+	return { objects, tables, unassigned: 0, created: [], connects: 0 };
 }
 
 /** The objects of a script, by pg_dump's comments. It is read to its end. @throws what `SqlLexer` does. */
@@ -53,14 +50,18 @@ export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 	let unassigned = 0;
 	let connects = 0;
 	const created: ScriptObject[] = [];
-	let hasInserts = false;
+	/** Tables whose rows are INSERT statements. */
+	const inserted = new Set<string>();
 	for (let item = await lexer.next(); item; item = await lexer.next()) {
 		if (item.kind === 'meta-command') {
 			if (/^\\c(?:onnect)?\s/.test(item.text)) connects += 1;
 			continue;
 		}
-		const [verb] = item.head;
-		if (verb === 'INSERT') hasInserts = true;
+		const into = item.head[0] === 'INSERT' ? insertedTable(item.sql) : undefined;
+		if (into && !inserted.has(relationKey(into))) {
+			inserted.add(relationKey(into));
+			tables.push({ table: into, columns: columnsBehind(tokensOf(item.sql, 20_000), 2) });
+		}
 		let rows = 0;
 		const object = item.object && known(objects, item.object);
 		if (item.hasCopyData) {
@@ -79,7 +80,7 @@ export async function objectsOfScript(lexer: SqlLexer): Promise<ScriptObjects> {
 			if (found) created.push(found);
 		}
 	}
-	return { objects: [...objects.values()], tables, unassigned, hasInserts, created, connects };
+	return { objects: [...objects.values()], tables, unassigned, created, connects };
 }
 
 /** Statements that concern the session, not an object: they count whatever is restored. */

@@ -12,6 +12,7 @@ import { ExistingTables } from './existing-tables';
 import { KeptObjects } from './kept-objects';
 import { isData } from './kinds';
 import { LastStatements } from './last-statements';
+import { insertedTable, insertIntoExisting } from './merge-insert';
 import { MovedSchema } from './moved-schema';
 import {
 	isSessionStatement,
@@ -95,6 +96,12 @@ export class PartialRestore {
 	mergeKey(table: QualifiedName | undefined): readonly string[] | undefined {
 		if (this.options.ifNotEmpty !== 'merge' || !table) return undefined;
 		return this.tables.primaryKeyOf(table);
+	}
+
+	/** The statement as it is to be run, where it loads rows into a table that was there. @throws as `insertIntoExisting`. */
+	adapted(sql: Buffer): Buffer {
+		const table = insertedTable(sql);
+		return table && this.tables.has(table) ? insertIntoExisting(sql, table, this.mergeKey(table)) : sql;
 	}
 
 	/** To be called first in the transaction. */

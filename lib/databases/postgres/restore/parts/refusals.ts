@@ -9,7 +9,7 @@ import type { ScriptObject, ScriptObjects } from './script-object';
 /**
  * Refuses what a dump does not tell enough for.
  *
- * @param chosen of the dump. @throws LifeboatError `OBJECTS_UNKNOWN`, `INSERTS_UNSUPPORTED`, `MERGE_LARGE_OBJECTS`
+ * @param chosen of the dump. @throws LifeboatError `OBJECTS_UNKNOWN`, `MERGE_LARGE_OBJECTS`
  */
 export function requireMergeable(
 	dump: ScriptObjects,
@@ -18,15 +18,6 @@ export function requireMergeable(
 ): void {
 	const merges = ifNotEmpty === 'merge';
 	if (merges) requireObjects(dump, "it can't be merged");
-	if (dump.hasInserts && (merges || content === 'data')) {
-		throw new LifeboatError(
-			'INSERTS_UNSUPPORTED',
-			'The rows of this dump are INSERT statements: they can only be restored with their tables',
-			{
-				hint: 'Restore all of it, or take dumps with COPY, which is what pg_dump and Dump Database do unless told otherwise',
-			},
-		);
-	}
 	if (merges && content !== 'schema' && chosen.some(({ desc }) => desc.startsWith('BLOB'))) {
 		throw new LifeboatError(
 			'MERGE_LARGE_OBJECTS',

@@ -26,8 +26,6 @@ export interface ScriptObjects {
 	readonly tables: readonly { table: QualifiedName; columns: readonly string[] | undefined; rows?: number }[];
 	/** Statements that no comment assigns to an object, besides settings and the transaction's own. */
 	readonly unassigned: number;
-	/** The dump has rows as INSERT statements. */
-	readonly hasInserts: boolean;
 	/** What statements without comment create. */
 	readonly created: readonly ScriptObject[];
 	/** How often it goes to another database. */

@@ -87,11 +87,15 @@ function columnTable(tokens: readonly SqlToken[], at: number): QualifiedName | u
 
 /** The column list of a COPY statement, if it has one. */
 export function copyColumns(sql: Buffer): string[] | undefined {
-	const tokens = tokensOf(sql, 20_000, sql.length);
-	const table = nameAt(tokens, 1);
+	return columnsBehind(tokensOf(sql, 20_000, sql.length), 1);
+}
+
+/** @param at where the name of a table stands. */
+export function columnsBehind(tokens: readonly SqlToken[], at: number): string[] | undefined {
+	const table = nameAt(tokens, at);
 	if (!table || tokens[table.next]?.text !== '(') return undefined;
 	const columns: string[] = [];
-	for (let at = table.next + 1; tokens[at] && tokens[at]!.text !== ')'; at++)
-		if (/^(?:word|quoted)$/.test(tokens[at]!.kind)) columns.push(tokens[at]!.name);
+	for (let next = table.next + 1; tokens[next] && tokens[next]!.text !== ')'; next++)
+		if (/^(?:word|quoted)$/.test(tokens[next]!.kind)) columns.push(tokens[next]!.name);
 	return columns;
 }

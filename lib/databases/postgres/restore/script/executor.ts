@@ -4,6 +4,7 @@ import type { LifeboatError } from '../../../../errors';
 import type { EngineContext } from '../../../engine';
 import { statementError, type FailedStatement, type RestoreSetting } from '../errors';
 import { mergeCopy } from '../parts/merge-copy';
+import { insertedTable, rowsOfInsert } from '../parts/merge-insert';
 import type { LoadedRows } from '../row-counts';
 import type { SqlStatement } from '../sql/lexer';
 import { nameAt, tokensOf } from '../sql/statement';
@@ -45,8 +46,12 @@ export class StatementExecutor {
 			for (const [index, tag] of tags.entries()) {
 				if (!tag.startsWith('INSERT ')) continue;
 				const sql = batch[index]?.sql;
-				const table = sql && nameAt(tokensOf(sql, 8), 2);
-				if (table) this.loaded.add(table.schema, table.name, rowsOf(tag));
+				const table = sql && insertedTable(sql);
+				if (!table) continue;
+				const isMerged = this.options.partial?.mergeKey(table) !== undefined;
+				const rows = isMerged ? rowsOfInsert(sql) : rowsOf(tag);
+				this.loaded.add(table.schema, table.name, rows);
+				if (isMerged) this.loaded.keep(table.schema, table.name, rows - rowsOf(tag));
 			}
 			this.statements += batch.length;
 		} catch (error) {

@@ -173,7 +173,7 @@ export class ScriptRunner {
 			return;
 		}
 		for (const setting of partial?.settingsFor(statement) ?? []) await this.place(setting);
-		const decided = { ...statement, sql: decision.sql };
+		const decided = { ...statement, sql: partial?.adapted(decision.sql) ?? decision.sql };
 		if (part === 'attempt') {
 			await this.alone(async () => this.executor.attempt(decided));
 			return;

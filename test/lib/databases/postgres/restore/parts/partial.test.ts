@@ -221,6 +221,37 @@ for (const format of ['p', 'c']) {
 	});
 }
 
+for (const [format, ...more] of [['c'], ['p', '--rows-per-insert=7'], ['p', '--on-conflict-do-nothing']]) {
+	test(`INSERT statements are merged, or loaded as rows alone, -F${[format, ...more].join(' ')}`, async () => {
+		const database = await fresh();
+		const dump = await pgDump(server, 'source', `-F${format}`, '--column-inserts', ...more);
+		await restore(server, database, dump, { content: 'schema' });
+		await psql(server, database, 'ALTER TABLE shop.no_key ADD PRIMARY KEY (a)');
+		const { tables } = await restore(server, database, dump, { content: 'data' });
+		assert.equal(tables.find(({ name }) => name === 'orders')?.rows, 100);
+		const before = await contentOf(server, database);
+		await psql(
+			server,
+			database,
+			"ALTER TABLE shop.orders DISABLE TRIGGER mark; UPDATE shop.orders SET note = 'mine (x), (y)' WHERE id = 7; ALTER TABLE shop.orders ENABLE TRIGGER mark",
+			'DELETE FROM other.things WHERE id > 3; DELETE FROM shop.orders WHERE id > 90; ALTER TABLE shop.parts ADD COLUMN z int',
+			'ALTER TABLE shop.customers ADD COLUMN first text; DELETE FROM shop.parts WHERE id <= 3',
+		);
+		const report = await restore(server, database, dump, { ifNotEmpty: 'merge' });
+		assert.equal(report.tables.find(({ name }) => name === 'orders')?.rows, 10);
+		assert.equal(report.keptRows, 20 + 90 + 27 + 2 + 3);
+		assert.equal(await psql(server, database, 'SELECT note FROM shop.orders WHERE id = 7'), 'mine (x), (y)');
+		await psql(
+			server,
+			database,
+			"ALTER TABLE shop.orders DISABLE TRIGGER mark; UPDATE shop.orders SET note = 'n7' WHERE id = 7; ALTER TABLE shop.orders ENABLE TRIGGER mark",
+			'ALTER TABLE shop.parts DROP COLUMN z; ALTER TABLE shop.customers DROP COLUMN first',
+		);
+		const sorted = (text: string) => text.split('\n').toSorted().join('\n');
+		assertSameText(sorted(before), sorted(await contentOf(server, database)));
+	});
+}
+
 describe('what is refused, with nothing changed', () => {
 	test('parts that are there, or are not in the dump, or of a script without comments', async () => {
 		const database = await fresh();
@@ -286,7 +317,9 @@ describe('what is refused, with nothing changed', () => {
 		await psql(server, database, 'DROP TABLE shop.no_key');
 		await fails(database, { content: 'data' }, { code: 'TABLES_MISSING', message: /shop\.no_key/ });
 		const inserts = await pgDump(server, 'source', '--inserts');
-		await fails(database, { ifNotEmpty: 'merge' }, { code: 'INSERTS_UNSUPPORTED' }, inserts);
+		await psql(server, database, 'CREATE TABLE shop.no_key (a int PRIMARY KEY)');
+		for (const options of [{ ifNotEmpty: 'merge' }, { content: 'data' }] as const)
+			await fails(database, options, { code: 'INSERTS_UNSUPPORTED', message: /another order/ }, inserts);
 	});
 });
 
