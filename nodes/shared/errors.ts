@@ -1,4 +1,4 @@
-import { NodeOperationError, type INode } from 'n8n-workflow';
+import { ExpressionError, NodeOperationError, type INode } from 'n8n-workflow';
 
 import { LifeboatError, messageOf } from '../../lib/errors';
 
@@ -39,6 +39,14 @@ export function toNodeError(node: INode, error: unknown, itemIndex: number): Nod
 		return new NodeOperationError(node, message, {
 			message,
 			description: error.hint === undefined ? undefined : presentable(error.hint),
+			itemIndex,
+		});
+	}
+	if (error instanceof ExpressionError) {
+		return new NodeOperationError(node, error, {
+			message: `An expression in a field of this node gives no value: ${presentable(error.message)}`,
+			description:
+				'Execute the nodes before this one, or give the field a fixed value. The panel marks the field',
 			itemIndex,
 		});
 	}

@@ -91,6 +91,12 @@ export async function openStorage(
 			},
 		);
 	}
+	const { credential, name } = kind;
+	if (credential !== undefined && !context.getNode().credentials?.[credential]) {
+		throw new LifeboatError('CREDENTIAL_MISSING', `No credential is chosen for ${name}`, {
+			hint: 'Choose one in the node, or make a new one there',
+		});
+	}
 	return await kind.open(storageFields(context, itemIndex, nameOf));
 }
 

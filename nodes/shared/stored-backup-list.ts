@@ -30,7 +30,12 @@ export const storedBackupProperty = (
 			displayName: 'From List',
 			name: 'list',
 			type: 'list',
-			typeOptions: { searchListMethod: 'listStoredBackups', searchable: true },
+			typeOptions: {
+				searchListMethod: 'listStoredBackups',
+				searchable: true,
+				// A local folder has none. Without this n8n's panel asks for one all the same, and shows no list.
+				skipCredentialsCheckInRLC: true,
+			},
 		},
 		{
 			displayName: 'By Key',

@@ -144,6 +144,28 @@ export function editorTests(stage: () => Stage): void {
 			await editor.screenshot('panel-with-result');
 		});
 
+		test('a stored backup is chosen from the list of a folder', async () => {
+			const { client, n8n, folders } = stage();
+			const choose: INode = {
+				...{
+					id: 'choose',
+					name: 'Choose',
+					type: 'n8n-nodes-lifeboat.upload',
+					typeVersion: 1,
+					position: [0, 0],
+				},
+				parameters: { operation: 'delete', storage: 'local', folder: folders.backups },
+			};
+			const workflow = await client.createWorkflow({ name: 'Choose', nodes: [choose], connections: {} });
+			await page.goto(`${n8n.url}/workflow/${workflow.id}/choose`);
+			await testId('resource-locator-key').locator('input').last().click();
+			await page
+				.getByText(/^shop \(bundle\), .* encrypted/)
+				.first()
+				.waitFor();
+			await editor.screenshot('choose-stored-backup');
+		});
+
 		test("none of the pages' scripts failed", () => {
 			assert.deepEqual(editor.pageErrors, []);
 		});

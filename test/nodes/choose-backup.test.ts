@@ -3,7 +3,7 @@ import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import type { IDataObject } from 'n8n-workflow';
+import { NodeHelpers, type IDataObject } from 'n8n-workflow';
 
 import { localStorage } from '../../lib/storage/local/local-storage';
 import { writePin } from '../../lib/storage/backups';
@@ -12,6 +12,7 @@ import { putBackup } from '../lib/retention/stored-backups';
 import { runWorkflow } from './engine';
 import { temporaryFolder } from './fixtures';
 import { listSearch } from './node-methods';
+import { nodePackage } from './package-loader';
 
 describe('choosing a stored backup', () => {
 	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -81,6 +82,35 @@ describe('choosing a stored backup', () => {
 		await assert.rejects(listSearch({ type: 'upload', parameters }, 'listStoredBackups'), {
 			message: 'n8n does not allow access to /etc',
 		});
+	});
+
+	test('the list tells what it lacks: a credential, a value of an expression', async () => {
+		const list = async (parameters: IDataObject) =>
+			await listSearch(
+				{ type: 'upload', parameters: { operation: 'delete', ...parameters } },
+				'listStoredBackups',
+			);
+		await assert.rejects(list({ storage: 's3', bucket: 'acme' }), {
+			message: 'No credential is chosen for S3-Compatible Storage',
+		});
+		await assert.rejects(
+			list({ storage: 'local', folder: '={{ $json.folder }}' }),
+			/^NodeOperationError: An expression in a field of this node gives no value/,
+		);
+	});
+
+	test("n8n's panel asks for the list where the storage takes no credential", async () => {
+		const loader = await nodePackage();
+		for (const type of ['upload', 'encrypt', 'verifyChecksum']) {
+			const { description } = NodeHelpers.getVersionedNodeType(loader.getNode(type).type);
+			const pickers = description.properties.filter(
+				({ name, type: shape }) => name === 'key' && shape === 'resourceLocator',
+			);
+			assert.ok(pickers.length > 0, type);
+			for (const { modes } of pickers) {
+				assert.equal(modes![0]!.typeOptions!.skipCredentialsCheckInRLC, true, type);
+			}
+		}
 	});
 
 	test('what was chosen from the list is downloaded, and so is a key', async () => {
