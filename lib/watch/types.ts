@@ -5,7 +5,7 @@ import type { Schedule } from './schedule';
 export type Problem =
 	/** The destination can't be read. Everything else is then unknown. */
 	| 'unreachable'
-	/** The newest good backup is older than allowed, or there is none. */
+	/** The newest good backup is older than allowed, or there is none; without a job: there is nothing to watch at all. */
 	| 'tooOld'
 	/** There is none of a time at which one is scheduled. */
 	| 'missing'

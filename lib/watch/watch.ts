@@ -62,6 +62,10 @@ export function watch(
 				note(problem, { name, kind }, finding);
 			}
 		}
+		if (rules.jobs === undefined) {
+			if (rules.maxAge !== undefined) note('tooOld', undefined, nothingToWatch('tooOld', jobs, observation));
+			if (rules.schedule) note('missing', undefined, nothingToWatch('missing', jobs, observation));
+		}
 		const spaces = spacesOf(rules, observation.backups, observation.space);
 		if (spaces.length > 0) {
 			note('spaceLow', undefined, spaceFinding(rules, spaces, idOf('spaceLow', undefined) in before.alarms));
@@ -110,6 +114,23 @@ function unreachable(observation: Observation): Finding | undefined {
 		message: `The destination of the backups can't be read: ${observation.message}`,
 		hint: observation.hint ?? 'Check the address, the credential and the network',
 		details: {},
+	};
+}
+
+/** Without names of jobs those are watched that have backups: of a wrong prefix there would be none, and never an alarm. */
+function nothingToWatch(
+	problem: Problem,
+	jobs: WatchState['jobs'],
+	{ backups }: Extract<Observation, { reachable: true }>,
+): Finding | undefined {
+	if (Object.keys(jobs).length > 0) return undefined;
+	const unreadable =
+		backups.length > 0 ? `: the manifests of all ${backups.length} that lie there can't be read` : '';
+	return {
+		problem,
+		message: `There is no backup to watch at the destination${unreadable}`,
+		hint: 'Check the prefix and the place in the trigger, and whether the workflow that makes backups has run',
+		details: { backups: backups.length },
 	};
 }
 
@@ -167,13 +188,19 @@ const WELL: Record<Problem, string> = {
 	spaceLow: 'The destination has room again',
 };
 
+/** Where it was of no job. */
+const WELL_AT_ALL: Partial<Record<Problem, string>> = {
+	tooOld: 'There are backups to watch now',
+	missing: 'There are backups to watch now',
+};
+
 function resolved(
 	{ problem, job, message, since }: WatchState['alarms'][string],
 	at: string,
 ): Omit<WatchEvent, 'open'> {
 	return {
 		...{ event: 'resolved', problem, ...(job && { job }) },
-		message: job ? `${labelOf(job)}: ${WELL[problem]}` : WELL[problem],
+		message: job ? `${labelOf(job)}: ${WELL[problem]}` : (WELL_AT_ALL[problem] ?? WELL[problem]),
 		hint: 'Nothing more is to be done',
 		details: { was: message },
 		...{ since, at },

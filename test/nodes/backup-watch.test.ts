@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -130,8 +130,29 @@ describe('Backup Watch Trigger, through n8n’s own polls', () => {
 			well?.message as string,
 			/^All is well\. The newest good backups: shop \(files\) 1 minutes? old$/,
 		);
-		const empty = await createPoller(trigger({ prefix: 'nothing' }));
+		const empty = await createPoller(trigger({ prefix: 'nothing', maxAge: '' }));
 		assert.match((await empty.poll('manual'))?.[0]?.message as string, /no backups here yet/);
+	});
+
+	test('a prefix under which there is nothing to watch is told, until there is something', async () => {
+		const none = await createPoller(trigger({ prefix: 'misspelt' }));
+		const [alarm, ...others] = (await none.poll()) ?? [];
+		assert.deepEqual(others, []);
+		assert.deepEqual([alarm?.event, alarm?.problem, alarm?.job, alarm?.open], ['alarm', 'tooOld', '', 1]);
+		assert.match(alarm?.message as string, /^There is no backup to watch at the destination$/);
+		assert.equal(await none.poll(), undefined);
+
+		const { poll } = await createPoller(trigger({ maxAge: '', rules: { times: ['00:00'] } }));
+		await put(0);
+		const manifest = join(destination, 'shop-0.tar.manifest.json');
+		const text = await readFile(manifest);
+		await writeFile(manifest, 'no manifest any more');
+		const [unreadable] = (await poll()) ?? [];
+		assert.equal(unreadable?.problem, 'missing');
+		assert.match(unreadable?.message as string, /the manifests of all 1 that lie there can't be read$/);
+		await writeFile(manifest, text);
+		const [well] = (await poll()) ?? [];
+		assert.deepEqual([well?.event, well?.message], ['resolved', 'There are backups to watch now']);
 	});
 
 	test('watches free space, a quota, restore tests, sizes and a schedule as its fields say', async () => {
