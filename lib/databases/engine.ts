@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream';
 import type { DatabaseSource, ManifestDraft, TableRows } from '../artifact/manifest';
 import type { Production } from '../artifact/produce';
 
+import type { RestoreCheck } from './scratch';
+
 /** What an engine reports while it works. */
 export interface Progress {
 	/** Such as `rows of public.orders`. */
@@ -47,6 +49,8 @@ export interface RestoreReport {
 	keptRows?: number;
 	/** The name under which a database that was replaced is still there. */
 	keptAs?: string;
+	/** The operator's questions to the restored database, all answered as they must be. */
+	checks?: RestoreCheck[];
 	/** What the operator should know although it went well. */
 	warnings: string[];
 }

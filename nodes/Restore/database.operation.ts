@@ -9,6 +9,7 @@ import { passOn } from '../shared/artifacts';
 import { postgresConnection } from '../shared/credentials';
 import { chosenText } from '../shared/parameters';
 import { cancelSignal } from '../shared/run';
+import { sqlChecksOf, type SqlChecksValue } from '../shared/sql-checks';
 
 import { databaseContent, type DatabaseContent } from './database.content';
 import { progressLog } from './progress';
@@ -19,6 +20,7 @@ export { options } from './database.options';
 interface Options extends IDataObject {
 	analyze?: boolean;
 	caCertificate?: string;
+	checkTimeout?: number;
 	content?: 'all' | 'data' | 'schema';
 	databaseProperties?: 'backup' | 'target';
 	dryRun?: boolean;
@@ -29,6 +31,7 @@ interface Options extends IDataObject {
 	parallelConnections?: number;
 	roles?: { role?: { from: string; to: string }[] };
 	schemas?: string[];
+	sqlChecks?: SqlChecksValue & IDataObject;
 	tables?: string[];
 	triggers?: 'off' | 'fire';
 }
@@ -88,11 +91,11 @@ export async function execute(context: IExecuteFunctions, itemIndex: number): Pr
 }
 
 /** Better none than one that is taken for granted. */
-function refuseForGlobals({ dryRun, roles }: Options): void {
-	if (!dryRun && !roles) return;
+function refuseForGlobals({ dryRun, roles, sqlChecks }: Options): void {
+	if (!dryRun && !roles && !sqlChecks) return;
 	throw new LifeboatError(
 		'INVALID_OPTION',
-		'Dry Run and Replace Roles do not apply to roles and tablespaces',
+		'Dry Run, Replace Roles and SQL Checks do not apply to roles and tablespaces',
 		{
 			hint: 'Remove these options. Roles that are there already are kept in any case',
 		},
@@ -121,6 +124,8 @@ function optionsOf(
 		...(options.intoSchema?.trim() && { intoSchema: options.intoSchema.trim() }),
 		...(options.triggers && { triggers: options.triggers }),
 		...(options.parallelConnections && { parallelConnections: options.parallelConnections }),
+		sqlChecks: sqlChecksOf(options.sqlChecks ?? {}),
+		...(options.checkTimeout && { checkTimeoutMs: options.checkTimeout * 1000 }),
 		...(roles.length > 0 && { roles: Object.fromEntries(roles.map(({ from, to }) => [from, to])) }),
 		...(content.locale && { locale: content.locale }),
 		...(content.tables && { expectedTables: content.tables }),

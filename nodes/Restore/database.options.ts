@@ -1,6 +1,10 @@
 import type { INodeProperties } from 'n8n-workflow';
 
 import { caCertificateOption, optionsCollection } from '../shared/properties';
+import { sqlChecksField } from '../shared/sql-checks';
+
+/** Where nobody uses what is restored until it is whole. */
+const beside = { '/target': ['new', 'swap'] };
 
 /** They stand last, behind what both operations have. */
 export const options: INodeProperties[] = [
@@ -145,6 +149,21 @@ export const options: INodeProperties[] = [
 						],
 					},
 				],
+			},
+			{
+				...sqlChecksField,
+				description:
+					'Questions to the restored database, asked read-only before it takes the place of the present one or is kept. A wrong answer ends the restore, and nothing has changed.',
+				displayOptions: { show: beside },
+			},
+			{
+				displayName: 'Time for Each Check (Seconds)',
+				name: 'checkTimeout',
+				type: 'number',
+				typeOptions: { minValue: 1 },
+				default: 60,
+				description: 'How long an SQL check may take',
+				displayOptions: { show: beside },
 			},
 			{
 				displayName: 'Triggers of Present Tables',

@@ -1,6 +1,7 @@
 import type { INodeProperties } from 'n8n-workflow';
 
 import { caCertificateOption, optionsCollection } from '../shared/properties';
+import { sqlChecksField } from '../shared/sql-checks';
 
 const show = { operation: ['restoreTest'] };
 
@@ -28,62 +29,10 @@ export const description: INodeProperties[] = [
 		displayOptions: { show },
 	},
 	{
-		displayName: 'SQL Checks',
-		name: 'sqlChecks',
-		type: 'fixedCollection',
-		typeOptions: { multipleValues: true },
-		placeholder: 'Add check',
-		default: {},
+		...sqlChecksField,
 		description:
 			'Questions to the restored database, asked read-only, each with the answer that it must give',
 		displayOptions: { show },
-		options: [
-			{
-				displayName: 'Check',
-				name: 'check',
-				values: [
-					{
-						displayName: 'Name',
-						name: 'name',
-						type: 'string',
-						default: '',
-						placeholder: 'e.g. Orders of today',
-						description: 'How the result calls it',
-					},
-					{
-						displayName: 'SQL',
-						name: 'sql',
-						type: 'string',
-						typeOptions: { rows: 2 },
-						default: '',
-						placeholder: 'e.g. SELECT count(*) > 1000 FROM orders',
-						description: 'One SELECT',
-					},
-					{
-						displayName: 'Expected',
-						name: 'expect',
-						type: 'options',
-						options: [
-							{ name: 'A Number Above Zero', value: 'positive', description: 'One value' },
-							{ name: 'Equal To', value: 'equals', description: 'One value that reads like the one given' },
-							{ name: 'No Rows', value: 'noRows', description: 'Such as a search for orphans' },
-							{ name: 'Rows', value: 'rows', description: 'At least one' },
-							{ name: 'True', value: 'true', description: 'One value' },
-						],
-						default: 'true',
-						description: 'What the answer must be',
-					},
-					{
-						displayName: 'Value',
-						name: 'value',
-						type: 'string',
-						default: '',
-						description: 'What the answer must read like',
-						displayOptions: { show: { expect: ['equals'] } },
-					},
-				],
-			},
-		],
 	},
 	{
 		displayName: 'Write Proof',

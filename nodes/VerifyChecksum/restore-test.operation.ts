@@ -2,15 +2,15 @@ import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-wor
 
 import { inProcessScratch } from '../../lib/databases/postgres/scratch/in-process';
 import { serverScratch } from '../../lib/databases/postgres/scratch/on-server';
-import type { ScratchDatabase, SqlCheck } from '../../lib/databases/scratch';
+import type { ScratchDatabase } from '../../lib/databases/scratch';
 import { decoderWith } from '../../lib/encryption/decoder';
-import { LifeboatError } from '../../lib/errors';
 import { writeProof } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
 import { testRestore, toProof, type RestoreTestReport } from '../../lib/verification/restore-test';
 import { passOn, readArtifact, type KnownArtifact } from '../shared/artifacts';
 import { encryptionKeys, postgresConnection } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';
+import { sqlChecksOf, type SqlChecksValue } from '../shared/sql-checks';
 import { stagingFor } from '../shared/staging';
 import { storageFor } from '../shared/storage';
 
@@ -64,7 +64,7 @@ async function run(
 ): Promise<RestoreTestReport> {
 	const { checkTimeout } = context.getNodeParameter('options', itemIndex, {}) as Options;
 	const decoder = decoderWith(await encryptionKeys(context, itemIndex));
-	const sqlChecks = checksOf(context, itemIndex);
+	const sqlChecks = sqlChecksOf(context.getNodeParameter('sqlChecks', itemIndex, {}) as SqlChecksValue);
 	const { path: folder } = await stagingFor(context);
 	const { scratches, close } = await scratchesFor(context, itemIndex, folder);
 	try {
@@ -95,21 +95,6 @@ async function scratchesFor(
 		...(maintenanceDatabase ? { maintenanceDatabase } : {}),
 	});
 	return { scratches: [scratch, inProcess], close: reachable.close };
-}
-
-/** The questions of the panel. @throws LifeboatError `INVALID_OPTION` for one without SQL. */
-function checksOf(context: IExecuteFunctions, itemIndex: number): SqlCheck[] {
-	const { check = [] } = context.getNodeParameter('sqlChecks', itemIndex, {}) as {
-		check?: (Omit<SqlCheck, 'expect'> & { expect?: SqlCheck['expect'] })[];
-	};
-	return check.map(({ name, sql, expect, value }, index) => {
-		const title = name.trim() || `SQL check ${index + 1}`;
-		if (sql.trim() !== '')
-			return { name: title, sql, expect: expect ?? 'true', ...(value === undefined ? {} : { value }) };
-		throw new LifeboatError('INVALID_OPTION', `The SQL of the check "${title}" is empty`, {
-			hint: 'Write one SELECT, or remove the check',
-		});
-	});
 }
 
 function emit(

@@ -159,6 +159,23 @@ describe('the node Restore with dumps of any origin', () => {
 		await sql(server, 'postgres', 'ALTER DATABASE shop RESET work_mem');
 	});
 
+	test('a swap that fails an SQL check leaves the database as it was', async () => {
+		const backup = { type: 'dumpDatabase', parameters: { name: 'shop' } };
+		const swap = async (value: string) => {
+			const check = [{ name: 'Customers', sql: 'SELECT count(*) FROM customers', expect: 'equals', value }];
+			const parameters = { target: 'swap', targetDatabase: 'settled', presentContent: 'drop' };
+			return await restore({ ...parameters, options: { sqlChecks: { check } } }, [backup]);
+		};
+		await sql(server, 'settled', 'CREATE TABLE mine (x int)');
+		const failed = await swap('3');
+		assert.match(failed.error!.message, /"Customers" \(it is 200, not 3\)\. settled is as it was before/);
+		assert.deepEqual(await sql(server, 'settled', 'SELECT count(*)::int FROM mine'), [[0]]);
+		const run = await swap('200');
+		run.assertSuccess();
+		const [{ restored }] = run.json('restore') as [{ restored: Record<string, unknown> }];
+		assert.deepEqual(restored.checks, [{ name: 'Customers', passed: true, detail: 'it is 200' }]);
+	});
+
 	test('merged into what is there, with a role in the place of another', async () => {
 		await sql(server, 'postgres', 'CREATE ROLE clerk');
 		await sql(server, 'shop', 'DELETE FROM orders WHERE id > 1990');

@@ -1,4 +1,5 @@
 import type { SequenceValue, TableRows } from '../../../artifact/manifest';
+import type { SqlCheck } from '../../scratch';
 import type { EntrySelection } from '../archive/types';
 
 import type { PartsOption } from './parts/parts';
@@ -27,6 +28,10 @@ export interface PostgresRestoreOptions extends RuleOptions, TargetOptions {
 	expectedTables?: readonly TableRows[];
 	/** Where the sequences stand as the manifest lists them: they are compared before anything becomes visible. */
 	expectedSequences?: readonly SequenceValue[];
+	/** Questions to the restored database that nobody uses yet: a wrong answer ends the restore. Not into an existing one. */
+	sqlChecks?: readonly SqlCheck[];
+	/** How long one of them may take, in ms; 60,000 unless given. */
+	checkTimeoutMs?: number;
 	/** Which parts of a custom archive to restore, as pg_restore takes them; all unless given. */
 	only?: EntrySelection;
 	/** Collect statistics for the query planner afterwards. */

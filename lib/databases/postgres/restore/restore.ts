@@ -5,6 +5,7 @@ import { connectPostgres, postgresError, type PostgresConnection } from '../conn
 
 import { fillDatabase } from './fill';
 import type { PostgresRestoreOptions } from './options';
+import { passedChecks, requireCheckable } from './passed-checks';
 import { inspectContents, type DatabaseContents } from './target/inspect';
 import { fillAndSwap, fillNewDatabase } from './target/target';
 
@@ -15,7 +16,7 @@ export type { PostgresRestoreOptions } from './options';
  * is as it was: into an existing database the restore is one transaction, otherwise the unfinished one is dropped.
  *
  * @throws LifeboatError among others `NOT_EMPTY`, `DATABASE_EXISTS`, `STATEMENT_FAILED`, `ROLE_MISSING`,
- * `ROW_COUNT_MISMATCH`, `INCOMPLETE`, `META_COMMAND_REFUSED`, `CONNECTION_LOST`, `CANCELLED`.
+ * `ROW_COUNT_MISMATCH`, `CHECK_FAILED`, `INCOMPLETE`, `META_COMMAND_REFUSED`, `CONNECTION_LOST`, `CANCELLED`.
  */
 export async function restorePostgres(
 	connection: PostgresConnection,
@@ -26,8 +27,9 @@ export async function restorePostgres(
 	const { target = { kind: 'existing' } } = options;
 	const { parts, intoSchema, only, content } = options;
 	const isWhole = !parts && !intoSchema && !only && content !== 'data';
-	const fill = (to: PostgresConnection, isNew: boolean) =>
-		fillDatabase(
+	requireCheckable(options);
+	const fill = async (to: PostgresConnection, isNew: boolean) => {
+		const report = await fillDatabase(
 			to,
 			open,
 			{
@@ -38,6 +40,9 @@ export async function restorePostgres(
 			context,
 			connection.database,
 		);
+		const checks = await passedChecks(to, connection.database, options, context);
+		return { ...report, ...(checks && { checks }) };
+	};
 	try {
 		switch (target.kind) {
 			case 'existing':

@@ -10,12 +10,12 @@ import { connectPostgres, type PostgresConnection } from '../connection';
 import { quoteIdentifier } from '../identifiers';
 import { restoreGlobals, type GlobalsReport } from '../restore/globals';
 import { restorePostgres } from '../restore/restore';
+import { runSqlChecks } from '../restore/sql-checks';
 
 import { compareRestored } from './checks';
 import { readNeeds, type DumpNeeds } from './needs';
 import { asNotTestable } from './not-testable';
 import { pgliteExtension, startPglite, type PgliteThread } from './pglite-thread';
-import { runSqlChecks } from './sql-checks';
 
 const HINT = 'Test the restore on a server instead (Restore Into: Scratch Database on a Server)';
 

@@ -6,12 +6,12 @@ import type { RestoreTestFindings, RestoreTestRequest, ScratchDatabase } from '.
 import { connectPostgres, dropConnection, postgresError, type PostgresConnection } from '../connection';
 import { quoteIdentifier } from '../identifiers';
 import { restorePostgres } from '../restore/restore';
+import { runSqlChecks } from '../restore/sql-checks';
 
 import { compareRestored } from './checks';
 import { leftByOthers, scratchName } from './names';
 import { readNeeds, type DumpNeeds } from './needs';
 import { asNotTestable } from './not-testable';
-import { runSqlChecks } from './sql-checks';
 
 export interface ServerScratchOptions {
 	/** The database to connect to while the scratch database is made and dropped: `postgres` unless given. */

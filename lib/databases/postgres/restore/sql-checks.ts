@@ -5,7 +5,7 @@ import type { Client } from 'pg';
 import { codeOf, LifeboatError, messageOf } from '../../../errors';
 import type { RestoreCheck, SqlCheck } from '../../scratch';
 import { postgresError } from '../errors';
-import { SqlLexer } from '../restore/sql/lexer';
+import { SqlLexer } from './sql/lexer';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
