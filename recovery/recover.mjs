@@ -1233,8 +1233,16 @@ async function chosen(names) {
 
 const describe = (error) => (error instanceof Failure ? error.message : `It failed: ${error.message}`);
 
-// A promise that nothing fulfils any more ends Node with the status of a success.
 let isDone = false;
+
+// `| head` and `| less` end before all is said. What is cut short by that must not look like a success.
+process.stdout.on('error', (error) => {
+	if (error.code !== 'EPIPE') say(`The output could not be written: ${error.message}`);
+	isDone = true;
+	process.exit(1);
+});
+
+// A promise that nothing fulfils any more ends Node with the status of a success.
 process.on('exit', () => {
 	if (isDone) return;
 	say('It ended before its work was done. What it wrote must not be used');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -91,6 +91,13 @@ test('what is to be done with the content is said without a manifest, too', asyn
 		assert.match(await works('open', 'bare', '-o', `out-${content}`), expected[1] as RegExp);
 	}
 	await refuses(['unpack', sql, ...KEY, '-C', 'out'], /a database: node recover\.mjs open 'my backups/);
+});
+
+test('a reader that has seen enough is no failure to tell of, and no success', async () => {
+	await writeFile(join(kit, 'large.sql'), Buffer.concat([SQL, Buffer.alloc(4 << 20, ' '), SQL]));
+	const command = `cd '${kit}'; '${process.execPath}' recover.mjs open large.sql -o - 2>said | head -c 5; echo " \${PIPESTATUS[0]}"`;
+	assert.equal((await run('bash', ['-c', command])).toString(), '--\n-- 1\n');
+	assert.equal(await readFile(join(kit, 'said'), 'utf8'), '');
 });
 
 test('mistakes of somebody in a hurry are told plainly', async () => {
