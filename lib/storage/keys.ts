@@ -52,6 +52,11 @@ export function isRemovable(name: string): boolean {
 	return name.startsWith(TEMPORARY_PREFIX) && !name.endsWith(asideEnding);
 }
 
+/** Whether something was last written before a time. What is of unknown age (1970) may be under way: it never was. */
+export function isOlder(modifiedAt: Date, than: Date): boolean {
+	return modifiedAt.getTime() > 0 && modifiedAt < than;
+}
+
 /**
  * A folder as operators write it (`/nightly/`, `nightly`, empty) as the start of keys (`nightly/`, or nothing).
  *

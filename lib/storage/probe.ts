@@ -100,11 +100,9 @@ export async function probeStorage(
 				const found = await buffer(await storage.get(key, { signal }));
 				if (!found.equals(other)) throw failed('was not replaced');
 			});
-			if (storage.unfinished) {
-				await attempt('listUnfinished', async () => {
-					for await (const upload of storage.unfinished!(prefix, signal)) void upload;
-				});
-			}
+			await attempt('listUnfinished', async () => {
+				for await (const upload of storage.unfinished(prefix, signal)) void upload;
+			});
 		}
 	} finally {
 		// Also after an abort, and after a write that failed: what it left must not stay.

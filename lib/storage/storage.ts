@@ -122,8 +122,8 @@ export interface Storage {
 	/** Removes what broken uploads of ours left behind, if older than the given time. Returns how many. */
 	removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
 
-	/** What `removeUnfinished` would look at, whoever started it. Not every kind of storage can tell. */
-	unfinished?(prefix: string, signal?: AbortSignal): AsyncIterable<UnfinishedUpload>;
+	/** What `removeUnfinished` would look at, whoever started it. */
+	unfinished(prefix: string, signal?: AbortSignal): AsyncIterable<UnfinishedUpload>;
 
 	/**
 	 * Has an archived object made readable for some days; costs what the provider takes for it. One that is readable, or on

@@ -1,6 +1,5 @@
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
-import { LifeboatError } from '../../lib/errors';
 import { listBackups, listForeignFiles, type StoredBackup } from '../../lib/storage/backups';
 import type { Storage } from '../../lib/storage/storage';
 import { cancelSignal } from '../shared/run';
@@ -105,11 +104,6 @@ async function* foreignFiles(storage: Storage, scope: Scope): AsyncGenerator<IDa
 }
 
 async function* unfinishedUploads(storage: Storage, { prefix, signal }: Scope): AsyncGenerator<IDataObject> {
-	if (!storage.unfinished) {
-		throw new LifeboatError('NOT_SUPPORTED', `${storage.description} does not tell what is unfinished`, {
-			hint: 'Switch the option Include Unfinished Uploads off for this storage',
-		});
-	}
 	for await (const { startedAt, ...upload } of storage.unfinished(prefix, signal)) {
 		yield { type: 'unfinished', ...upload, startedAt: startedAt.toISOString() };
 	}

@@ -4,13 +4,21 @@ import { LifeboatError } from '../../errors';
 import { assertKey, isTemporaryKey } from '../keys';
 import { SourceFailed } from '../parts';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, KeptChecksums, PutOptions, Storage, StoredObject } from '../storage';
+import type {
+	GetOptions,
+	KeptChecksums,
+	PutOptions,
+	Storage,
+	StoredObject,
+	UnfinishedUpload,
+} from '../storage';
 
 import { download } from './download';
 import { azureError, hasStatus, isMissing } from './errors';
 import { listBlobs } from './list';
 import { azureTarget, repeat, type AzureSettings, type AzureTarget } from './target';
-import { discardBlocks, propertiesOf, upload } from './upload';
+import { discardBlocks, listUnfinished } from './unfinished';
+import { propertiesOf, upload } from './upload';
 
 export type { AzureSettings } from './target';
 
@@ -113,6 +121,14 @@ class AzureStorage implements Storage {
 			throw azureError(error, `Removing unfinished uploads from ${this.description}`);
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		try {
+			yield* listUnfinished(this.target, prefix, signal);
+		} catch (error) {
+			throw azureError(error, `Listing unfinished uploads in ${this.description}`);
+		}
 	}
 
 	async close(): Promise<void> {

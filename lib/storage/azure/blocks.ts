@@ -24,3 +24,8 @@ export function blockSizes(size: number | undefined): PartSizes {
 		hint: 'Split it, for example by database or folder',
 	});
 }
+
+/** Whether a block comes from an upload of ours. */
+export function isOurs(id: string): boolean {
+	return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d{5}$/.test(Buffer.from(id, 'base64').toString());
+}

@@ -123,11 +123,6 @@ function blockId(uploadId: string, number: number): string {
 	return Buffer.from(`${uploadId}-${String(number).padStart(5, '0')}`).toString('base64');
 }
 
-/** Whether a block comes from an upload of ours. */
-function isOurs(id: string): boolean {
-	return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d{5}$/.test(Buffer.from(id, 'base64').toString());
-}
-
 /** What the service says of an object; nothing if it isn't there. */
 export async function propertiesOf(
 	target: AzureTarget,
@@ -156,38 +151,6 @@ async function assertContainer(target: AzureTarget, signal: AbortSignal | undefi
 			hint: 'Check its name and the account. Containers are not created by Lifeboat',
 			cause: error,
 		});
-	}
-}
-
-/**
- * Drops our blocks of a key under which nothing is stored: by an empty object, which takes their place, and goes at once. For old
- * ones only: an upload of that key that is under way would lose its blocks.
- *
- * @returns whether there were any.
- */
-export async function discardBlocks(
-	target: AzureTarget,
-	key: string,
-	signal?: AbortSignal,
-): Promise<boolean> {
-	const client = target.container.getBlockBlobClient(key);
-	if (await propertiesOf(target, key, signal)) return false;
-	try {
-		const { uncommittedBlocks = [] } = await repeat(target, signal, (abortSignal) =>
-			client.getBlockList('uncommitted', { abortSignal }),
-		);
-		if (!uncommittedBlocks.every(({ name }) => isOurs(name))) return false;
-		const { etag } = await repeat(target, signal, (abortSignal) =>
-			client.commitBlockList([], { abortSignal, conditions: { ifNoneMatch: '*' } }),
-		);
-		await repeat(target, signal, (abortSignal) =>
-			client.deleteIfExists({ abortSignal, conditions: { ...(etag !== undefined && { ifMatch: etag }) } }),
-		);
-		return true;
-	} catch (error) {
-		// Somebody has stored something there meanwhile: with that the blocks are gone.
-		if (isTaken(error) || isMissing(error)) return false;
-		throw error;
 	}
 }
 

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
-import { assertKey, isRemovable, isTemporaryKey } from '../keys';
+import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
+import { assertKey, isOlder, isRemovable, isTemporaryKey } from '../keys';
 import { notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
 
 import { download } from './download';
 import { ftpError } from './errors';
@@ -11,7 +12,7 @@ import type { Facts } from './facts';
 import { FtpPool } from './pool';
 import type { FtpSettings } from './settings';
 import { upload } from './upload';
-import { walk } from './walk';
+import { walk, type RemoteEntry } from './walk';
 
 export type { FtpSettings } from './settings';
 
@@ -123,13 +124,11 @@ class FtpStorage implements Storage {
 
 	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
 		let removed = 0;
-		// The temporary files of a key lie in its folder, under names of their own.
-		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
 		try {
-			for await (const entry of walk(this.pool, await this.rootPath(signal), folder, signal)) {
-				if (!isRemovable(entry.name) || entry.modifiedAt >= olderThan) continue;
+			for await (const { name, kind, path, modifiedAt } of this.temporary(prefix, signal)) {
+				if (!isRemovable(name) || !isOlder(modifiedAt, olderThan)) continue;
 				await this.pool.run(signal, (connection) =>
-					entry.kind === 'file' ? connection.remove(entry.path) : connection.removeFolder(entry.path),
+					kind === 'file' ? connection.remove(path) : connection.removeFolder(path),
 				);
 				removed += 1;
 			}
@@ -137,6 +136,25 @@ class FtpStorage implements Storage {
 			throw ftpError(error, `Removing unfinished uploads from ${this.description}`, this.folder || '/');
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		try {
+			for await (const { key, name, kind, size, modifiedAt } of this.temporary(prefix, signal)) {
+				const ours = isRemovable(name);
+				yield { key, startedAt: modifiedAt, ...(kind === 'file' && { size }), ours };
+			}
+		} catch (error) {
+			throw ftpError(error, `Listing unfinished uploads in ${this.description}`, this.folder || '/');
+		}
+	}
+
+	/** The temporary files of a key, and its claim, lie in its folder, under names of their own. */
+	private async *temporary(prefix: string, signal?: AbortSignal): AsyncGenerator<RemoteEntry> {
+		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+		for await (const entry of walk(this.pool, await this.rootPath(signal), folder, signal)) {
+			if (entry.name.startsWith(TEMPORARY_PREFIX)) yield entry;
+		}
 	}
 
 	async close(): Promise<void> {

@@ -7,21 +7,27 @@ import { abortUpload, listUploads } from './multipart';
 import { removeObject } from './remove';
 import { listParts, recordPrefix, recordPrefixOf } from './session';
 
-/** The multipart uploads under a prefix that were not completed, ours and others'. */
+/** The multipart uploads under a prefix that were not completed, ours and others', and temporary objects of ours that belong to none. */
 export async function* listUnfinished(
 	target: S3Target,
 	prefix: string,
 	temporary: AsyncIterable<StoredObject>,
 	signal?: AbortSignal,
 ): AsyncGenerator<UnfinishedUpload> {
-	const recorded = new Set<string>();
-	for await (const { key } of temporary) {
-		const record = recordPrefixOf(key);
-		if (record !== undefined) recorded.add(record);
-	}
-	for await (const { Key: key, Initiated } of listUploads(target, prefix, signal)) {
+	const objects: StoredObject[] = [];
+	for await (const object of temporary) objects.push(object);
+	const recorded = new Set(objects.map(({ key }) => recordPrefixOf(key)));
+	const underWay = new Set<string>();
+	const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+	for await (const { Key: key, Initiated } of listUploads(target, folder, signal)) {
 		if (key === undefined) continue;
-		yield { key, startedAt: Initiated ?? new Date(0), ours: recorded.has(recordPrefix(key)) };
+		const record = recordPrefix(key);
+		underWay.add(record);
+		if (!key.startsWith(prefix)) continue;
+		yield { key, startedAt: Initiated ?? new Date(0), ours: recorded.has(record) };
+	}
+	for (const { key, modifiedAt, size } of objects) {
+		if (!underWay.has(recordPrefixOf(key) ?? '')) yield { key, startedAt: modifiedAt, size, ours: true };
 	}
 }
 

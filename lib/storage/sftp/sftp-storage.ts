@@ -2,16 +2,17 @@ import type { Readable } from 'node:stream';
 import type { Stats } from 'ssh2';
 
 import { LifeboatError } from '../../errors';
+import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
 import { assertKey, baseName, isRemovable, isTemporaryKey } from '../keys';
 import { notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StoredObject } from '../storage';
+import type { GetOptions, PutOptions, Storage, StoredObject, UnfinishedUpload } from '../storage';
 
 import { download } from './download';
 import { sftpError } from './errors';
 import { SftpSessions } from './sessions';
 import type { SftpSettings } from './settings';
 import { upload } from './upload';
-import { walk } from './walk';
+import { walk, type RemoteEntry } from './walk';
 
 export type { SftpSettings } from './settings';
 
@@ -93,10 +94,8 @@ class SftpStorage implements Storage {
 
 	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
 		let removed = 0;
-		// The temporary files of a key lie in its folder, under names of their own.
-		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
 		try {
-			for await (const { key, path, stats } of walk(this.sessions, this.root, folder, signal)) {
+			for await (const { key, path, stats } of this.temporary(prefix, signal)) {
 				if (!isRemovable(baseName(key)) || stats.mtime * 1000 >= olderThan.getTime()) continue;
 				await this.sessions.run(signal, (session) => session.remove(path));
 				removed += 1;
@@ -105,6 +104,25 @@ class SftpStorage implements Storage {
 			throw sftpError(error, `Removing unfinished uploads from ${this.description}`, this.root || '/');
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		try {
+			for await (const { key, stats } of this.temporary(prefix, signal)) {
+				const startedAt = new Date(stats.mtime * 1000);
+				yield { key, startedAt, size: stats.size, ours: isRemovable(baseName(key)) };
+			}
+		} catch (error) {
+			throw sftpError(error, `Listing unfinished uploads in ${this.description}`, this.root || '/');
+		}
+	}
+
+	/** The temporary files of a key lie in its folder, under names of their own. */
+	private async *temporary(prefix: string, signal?: AbortSignal): AsyncGenerator<RemoteEntry> {
+		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+		for await (const entry of walk(this.sessions, this.root, folder, signal)) {
+			if (baseName(entry.key).startsWith(TEMPORARY_PREFIX)) yield entry;
+		}
 	}
 
 	async close(): Promise<void> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../errors';
-import { baseName } from '../keys';
+import { baseName, isOlder } from '../keys';
 
 import { hasStatus, mayPass, StatusError } from './errors';
 import { repeat, send, sendOnce } from './exchange';
@@ -55,7 +55,8 @@ export async function withClaim<Result>(
 		// 403 is also Apache's answer when another was faster by a moment.
 		if (!holder && hasStatus(refusal, 403) && (refusals += 1) > REFUSALS) throw refusal;
 		await isFutile();
-		if (holder && now.getTime() - holder.modifiedAt.getTime() > lifetime) await release(target, claim);
+		if (holder && isOlder(holder.modifiedAt, new Date(now.getTime() - lifetime)))
+			await release(target, claim);
 		else if (performance.now() > deadline) {
 			throw new LifeboatError(
 				'LOCKED',

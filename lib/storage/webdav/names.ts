@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { LifeboatError } from '../../errors';
 import { TEMPORARY_PREFIX } from '../../streams/atomic-file';
-import { assertKey } from '../keys';
+import { assertKey, isRemovable as isRemovableKey } from '../keys';
 
 import { send } from './exchange';
 import { readFolder } from './propfind';
@@ -22,6 +22,11 @@ export function temporaryName(suffix: string, stem: string = randomBytes(9).toSt
 /** Whether a name stands for something unfinished of ours, also of another driver's on the same disk. */
 export function isTemporaryName(name: string): boolean {
 	return name.startsWith(PREFIX) || name.startsWith(TEMPORARY_PREFIX);
+}
+
+/** Whether a name is that of something unfinished which may be removed once it is old: see `isRemovable` of the keys. */
+export function isRemovable(name: string): boolean {
+	return name.startsWith(PREFIX) || isRemovableKey(name);
 }
 
 /** As `assertKey`, and that the names in the key are neither too long for servers nor reserved here. @throws LifeboatError `INVALID_KEY`. */

@@ -1,14 +1,22 @@
 import type { Readable } from 'node:stream';
 
 import { LifeboatError } from '../../errors';
+import { isOlder } from '../keys';
 import { invalidRange, notFound } from '../range';
-import type { GetOptions, PutOptions, Storage, StorageSpace, StoredObject } from '../storage';
+import type {
+	GetOptions,
+	PutOptions,
+	Storage,
+	StorageSpace,
+	StoredObject,
+	UnfinishedUpload,
+} from '../storage';
 
 import { download } from './download';
 import { hasStatus, webDavError } from './errors';
 import { send, SourceFailed } from './exchange';
 import { assertAddress } from './folders';
-import { assertWebDavKey } from './names';
+import { assertWebDavKey, isRemovable } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
 import { quotaBelow } from './quota';
 import type { WebDavSettings } from './settings';
@@ -90,10 +98,8 @@ class WebDavStorage implements Storage {
 
 	async removeUnfinished(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
 		let removed = 0;
-		// The temporary files of a key lie in its folder, under names of their own.
-		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-		for await (const { key, modifiedAt, isFolder, isTemporary } of this.listAll(folder, signal)) {
-			if (!isTemporary || modifiedAt >= olderThan) continue;
+		for await (const { key, name, modifiedAt, isFolder } of this.temporary(prefix, signal)) {
+			if (!isRemovable(name) || !isOlder(modifiedAt, olderThan)) continue;
 			try {
 				await this.remove(`${this.target.root}${key}${isFolder ? '/' : ''}`, signal);
 			} catch (error) {
@@ -102,6 +108,18 @@ class WebDavStorage implements Storage {
 			removed += 1;
 		}
 		return removed;
+	}
+
+	async *unfinished(prefix: string, signal?: AbortSignal): AsyncGenerator<UnfinishedUpload> {
+		for await (const { key, name, modifiedAt, isFolder, size } of this.temporary(prefix, signal)) {
+			yield { key, startedAt: modifiedAt, ...(!isFolder && { size }), ours: isRemovable(name) };
+		}
+	}
+
+	/** The temporary files of a key, and its claim, lie in its folder, under names of their own. */
+	private async *temporary(prefix: string, signal?: AbortSignal): AsyncGenerator<WalkedEntry> {
+		const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+		for await (const entry of this.listAll(folder, signal)) if (entry.isTemporary) yield entry;
 	}
 
 	async space(signal?: AbortSignal): Promise<StorageSpace | undefined> {

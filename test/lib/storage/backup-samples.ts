@@ -49,6 +49,7 @@ export function changed(storage: Storage, changes: Partial<Storage>): Storage {
 		list: (...args) => storage.list(...args),
 		delete: (...args) => storage.delete(...args),
 		removeUnfinished: (...args) => storage.removeUnfinished(...args),
+		unfinished: (...args) => storage.unfinished(...args),
 		close: () => storage.close(),
 		...changes,
 	};

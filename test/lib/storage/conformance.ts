@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { LifeboatError } from '../../../lib/errors';
 import { compareKeys } from '../../../lib/storage/keys';
-import type { PutOptions, Storage } from '../../../lib/storage/storage';
+import type { PutOptions, Storage, UnfinishedUpload } from '../../../lib/storage/storage';
 import { systemErrorCode } from '../../system-error-code';
 
 /** An empty storage of the kind to be tested. */
@@ -323,16 +323,29 @@ export function storageConformance(
 			await under.crash('nightly/killed');
 			assert.equal((await under.leftovers()).length, 1);
 			assert.deepEqual(await keysOf(storage, ''), ['nightly/whole']);
+			const found = await unfinishedIn(storage, 'nightly/');
+			assert.equal(found.length, 1);
+			assert.match(found[0]!.key, /^nightly\//);
+			assert.equal(found[0]!.ours, true);
+			assert.ok(Math.abs(found[0]!.startedAt.getTime() - Date.now()) < 60_000);
+			assert.deepEqual(await unfinishedIn(storage, 'weekly/'), []);
 			const hourAgo = new Date(Date.now() - 3_600_000);
 			assert.equal(await storage.removeUnfinished('nightly/', hourAgo), 0);
 			const soon = new Date(Date.now() + 3_600_000);
 			assert.equal(await storage.removeUnfinished('weekly/', soon), 0);
 			assert.equal((await under.leftovers()).length, 1);
 			assert.equal(await storage.removeUnfinished('nightly/', soon), 1);
+			assert.deepEqual(await unfinishedIn(storage, ''), []);
 			assert.deepEqual(await keysOf(storage, ''), ['nightly/whole']);
 			await storage.put('nightly/killed', inChunks(randomBytes(10)));
 		});
 	});
+}
+
+async function unfinishedIn(storage: Storage, prefix: string): Promise<UnfinishedUpload[]> {
+	const found: UnfinishedUpload[] = [];
+	for await (const upload of storage.unfinished(prefix)) found.push(upload);
+	return found;
 }
 
 /** What `assert.rejects` takes to expect a LifeboatError with a code, and with a hint. */

@@ -63,6 +63,11 @@ test('a server that does not know MLSD is listed whole, or not at all', () =>
 		await writeFile(join(server.folder, 'backups', '  two -> spaces'), 'x');
 		assert.deepEqual(await keysOf(storage, ''), ['  two -> spaces', ...keys.slice(0, -1)]);
 		assert.equal((await storage.stat('  two -> spaces'))?.size, 1);
+		// Nothing tells how old a folder is: that of another run may be in use.
+		await mkdir(join(server.folder, 'backups', '.lifeboat-0.claim'));
+		await writeFile(join(server.folder, 'backups', '.lifeboat-1.part'), 'half');
+		assert.equal(await storage.removeUnfinished('', new Date(Date.now() + 60_000)), 1);
+		assert.ok((await readdir(join(server.folder, 'backups'))).includes('.lifeboat-0.claim'));
 	}));
 
 for (const facts of [true, false]) {
