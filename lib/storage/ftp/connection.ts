@@ -26,8 +26,8 @@ export class FtpConnection {
 	}
 
 	/** @throws as `login`. */
-	static async open(settings: FtpSettings, timeout: number): Promise<FtpConnection> {
-		return await login(settings, timeout, async (client) => {
+	static async open(settings: FtpSettings, timeout: number, signal?: AbortSignal): Promise<FtpConnection> {
+		return await login(settings, timeout, signal, async (client) => {
 			const hasFacts = (await client.features()).has('MLST');
 			return new FtpConnection(client, await client.pwd(), hasFacts);
 		});

@@ -24,12 +24,16 @@ export async function download(target: DownloadTarget, options: GetOptions): Pro
 	const facts = await look(signal);
 	if (facts?.kind !== 'file') return undefined;
 	const { start, length } = checkedRange(facts.size, range, what);
+	const toEnd = start + length === facts.size;
 	/** At most `most` bytes from a position on. */
 	const read = async (from: number, most: number, stop?: AbortSignal) => {
 		if (most === 0) return Readable.from([]);
 		const connection = await pool.take(stop);
 		const body = connection.read(path, from, () => pool.giveBack(connection));
-		return Readable.from(limited(body, most), { objectMode: false }).once('close', () => body.destroy());
+		return Readable.from(limited(body, most, toEnd ? what : undefined), { objectMode: false }).once(
+			'close',
+			() => body.destroy(),
+		);
 	};
 	return resumable({
 		...{ what, length, signal, timeout: pool.timeout, patience: pool.patienceNow },
@@ -44,13 +48,22 @@ export async function download(target: DownloadTarget, options: GetOptions): Pro
 	});
 }
 
-/** FTP only knows where to begin, not where to end: what comes after the last byte is cut off. */
-async function* limited(body: Readable, most: number): AsyncGenerator<Buffer, void, undefined> {
+/**
+ * FTP only knows where to begin, not where to end: what comes after the last byte is cut off.
+ *
+ * @param whole what it is, where the last byte is that of the file: then more means another file, or another place to begin.
+ */
+async function* limited(
+	body: Readable,
+	most: number,
+	whole: string | undefined,
+): AsyncGenerator<Buffer, void, undefined> {
 	let left = most;
 	for await (const chunk of body as AsyncIterable<Buffer>) {
-		if (left === 0) return;
+		if (chunk.length > left && whole !== undefined) throw replaced(whole);
 		const part = chunk.subarray(0, left);
 		left -= part.length;
-		yield part;
+		if (part.length > 0) yield part;
+		if (left === 0 && whole === undefined) return;
 	}
 }

@@ -12,28 +12,47 @@ const MAX_LISTING = 512 * 1024 * 1024;
  * Connects and logs in.
  *
  * @param timeout milliseconds.
+ * @param signal ends the attempt at once.
  * @param greet what to ask the server first; if it fails, the connection is closed.
  * @throws LifeboatError `ACCESS_DENIED` for a login that is refused, `CONNECTION_FAILED` without TLS; errors of the network as they are.
  */
 export async function login<Result>(
 	settings: FtpSettings,
 	timeout: number,
+	signal: AbortSignal | undefined,
 	greet: (client: Client) => Promise<Result>,
 ): Promise<Result> {
 	const { host, security, user = 'anonymous', password = '', ca, ignoreTlsErrors } = settings;
 	const port = settings.port ?? (security === 'implicit' ? 990 : 21);
 	const client = new Client(timeout, { allowSeparateTransferHost: false, maxListingBytes: MAX_LISTING });
-	try {
+	let reject: (reason: unknown) => void = () => {};
+	const aborted = new Promise<never>((_resolve, fail) => {
+		reject = fail;
+	});
+	// Nobody waits for it any more once the login is done.
+	aborted.catch(() => {});
+	const stop = () => {
+		reject(signal!.reason);
+		client.close();
+	};
+	signal?.addEventListener('abort', stop, { once: true });
+	const access = async () => {
 		await client.access({
 			...{ host, port, user, password },
 			secure: security === 'implicit' ? 'implicit' : security === 'explicit',
 			secureOptions: { host, rejectUnauthorized: !ignoreTlsErrors, ...(ca && { ca }) },
 		});
 		return await greet(client);
+	};
+	try {
+		return await Promise.race([access(), aborted]);
 	} catch (error) {
 		const encrypted = client.ftp.hasTLS;
 		client.close();
+		signal?.throwIfAborted();
 		throw refused(error, { server: `${host}:${port}`, user, security, encrypted });
+	} finally {
+		signal?.removeEventListener('abort', stop);
 	}
 }
 

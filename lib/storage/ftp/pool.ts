@@ -88,7 +88,7 @@ export class FtpPool {
 				return connection;
 			}
 			if (connection) continue;
-			if (this.busy.size + this.opening < this.most) return await this.open();
+			if (this.busy.size + this.opening < this.most) return await this.open(signal);
 			await once(this.freed, 'freed', signal && { signal });
 		}
 	}
@@ -107,10 +107,10 @@ export class FtpPool {
 		this.freed.dispatchEvent(new Event('freed'));
 	}
 
-	private async open(): Promise<FtpConnection> {
+	private async open(signal: AbortSignal | undefined): Promise<FtpConnection> {
 		this.opening += 1;
 		try {
-			const connection = await FtpConnection.open(this.settings, this.timeout);
+			const connection = await FtpConnection.open(this.settings, this.timeout, signal);
 			this.reached = true;
 			this.busy.add(connection);
 			return connection;

@@ -26,12 +26,16 @@ export interface Publication {
 /** Gives a file its final name in place of what has it; where the server's rename doesn't replace, the old one steps aside first. */
 export async function publishReplacing({ pool, temporary, path }: Publication): Promise<void> {
 	const aside = asideName(temporary);
+	let asked = 0;
 	await pool.run(undefined, async (connection) => {
-		// After a lost answer: a temporary name that is gone has become the final one.
-		if (await connection.look(temporary)) {
+		asked += 1;
+		// Only after a lost answer a temporary name that is gone has become the final one.
+		if (asked === 1 || (await connection.look(temporary))) {
 			try {
 				await connection.rename(temporary, path);
-				return;
+				if (asked === 1) return;
+				// The old one may have stepped aside before the answer was lost.
+				return await connection.remove(aside);
 			} catch (error) {
 				if (isConnectionError(error) || !(await connection.look(path))) throw error;
 			}

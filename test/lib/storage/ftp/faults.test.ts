@@ -134,6 +134,63 @@ test('a server that ends the data early, and says that all is well, is not belie
 	await assert.rejects(buffer(stream), code('INCOMPLETE'));
 });
 
+test('a file that is longer than the server said is not cut to that size', async () => {
+	await direct.put('object', inChunks(content));
+	// As if it was replaced between the question and the reading.
+	const control = await startTcpProxy(server.port, {
+		change: (data) => Buffer.from(String(data).replace(/size=\d+/i, 'size=1000')),
+	});
+	const storage = ftpStorage(settings({ port: control.port }));
+	try {
+		await assert.rejects(buffer(await storage.get('object')), code('INCOMPLETE'));
+		const part = await storage.get('object', { range: { start: 10, end: 20 } });
+		assert.ok(content.subarray(10, 21).equals(await buffer(part)));
+	} finally {
+		await storage.close();
+		await control.stop();
+	}
+});
+
+test('a replacement whose first answer is lost leaves nothing beside it', async () => {
+	const plain = await startProftpd({ settings: ['AllowOverwrite off'] });
+	let replacing = false;
+	const control = await startTcpProxy(plain.port, {
+		change: (data) => {
+			// The old one has stepped aside: the third rename of all, its answer is not seen any more.
+			if (!replacing || !/^250 Rename successful/.test(String(data))) return data;
+			replacing = false;
+			control.cut();
+			return data;
+		},
+	});
+	const storage = ftpStorage({ ...plain.access('none'), folder: '', port: control.port, patience: 5000 });
+	try {
+		await storage.put('object', inChunks(content));
+		replacing = true;
+		await storage.put('object', inChunks(content.subarray(1)), { ifExists: 'replace' });
+		assert.equal(replacing, false);
+		assert.deepEqual(await readdir(plain.folder), ['object']);
+		assert.ok(content.subarray(1).equals(await readFile(join(plain.folder, 'object'))));
+	} finally {
+		await storage.close();
+		await control.stop();
+		await plain.stop();
+	}
+});
+
+test('an abort ends the wait for a server that does not greet', async () => {
+	const silent = await startTcpProxy(server.port, { fault: () => 'stall' });
+	const storage = ftpStorage(settings({ port: silent.port }));
+	const abort = new AbortController();
+	const start = performance.now();
+	const put = storage.put('object', inChunks(content), { signal: abort.signal });
+	setTimeout(() => abort.abort(), 100);
+	await assert.rejects(put, { name: 'AbortError' });
+	assert.ok(performance.now() - start < 30_000, 'it waited for the time-out of the connection');
+	await storage.close();
+	await silent.stop();
+});
+
 test('a server that is gone fails what goes on, in words', async () => {
 	const control = await startTcpProxy(server.port);
 	const storage = ftpStorage(settings({ port: control.port, patience: 300 }));
