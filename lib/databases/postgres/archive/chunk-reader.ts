@@ -13,6 +13,9 @@ export class ChunkReader {
 
 	private ended = false;
 
+	/** A block of one small chunk is handed on without a copy, for which more memory would be taken than it needs. */
+	private isFirst = true;
+
 	private current: Promise<unknown> = Promise.resolve();
 
 	constructor(
@@ -48,12 +51,14 @@ export class ChunkReader {
 	}
 
 	private async read(): Promise<Buffer | undefined> {
+		const { isFirst } = this;
+		this.isFirst = false;
 		let gathered: Buffer | undefined;
 		let filled = 0;
 		while (!this.ended) {
 			if (this.left === 0) {
 				if (!this.readLength()) await this.queue.pull(this.what);
-			} else if (this.left >= LARGE_BYTES) {
+			} else if (this.left >= LARGE_BYTES || (isFirst && this.queue.buffered >= this.left)) {
 				if (filled > 0) break;
 				const bytes = this.queue.takeBuffered(this.left);
 				this.left -= bytes.length;

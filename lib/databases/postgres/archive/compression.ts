@@ -1,5 +1,14 @@
 import { Readable, type Transform } from 'node:stream';
-import { constants, createDeflate, createInflate, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import {
+	constants,
+	createDeflate,
+	createInflate,
+	createZstdCompress,
+	createZstdDecompress,
+	type Inflate,
+	type ZlibOptions,
+	type ZstdDecompress,
+} from 'node:zlib';
 
 import { codeOf, LifeboatError, messageOf } from '../../../errors';
 import { abortable, chain } from '../../../streams/chain';
@@ -19,13 +28,29 @@ export const compressionLevels = {
 	zstd: { min: 1, max: 19, default: 3 },
 } as const;
 
-/** A compressor for one data block. pg_dump calls zlib streams (RFC 1950) gzip. */
-function compressor(compression: 'gzip' | 'zstd', level: number): Transform {
-	if (compression === 'gzip') return createDeflate({ level, chunkSize });
+/** Blocks up to this size are compressed with as little memory as they need. */
+const smallBlock = 16 * 1024;
+
+/** A compressor for one data block. pg_dump calls zlib streams (RFC 1950) gzip. @param size of the block, where it is small. */
+function compressor(compression: 'gzip' | 'zstd', level: number, size?: number): Transform {
+	const isSmall = size !== undefined;
+	if (compression === 'gzip')
+		return createDeflate(isSmall ? smallDeflate(level, size) : { level, chunkSize });
 	return createZstdCompress({
-		chunkSize,
+		...(isSmall ? { chunkSize: smallChunk(size), pledgedSrcSize: size } : { chunkSize }),
 		params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
 	});
+}
+
+const smallChunk = (size: number) => size + 512;
+
+/**
+ * With a window and tables that hold all of a small block: it becomes as small. Of the usual ones each block would take 400 KB, and with
+ * thousands of tables V8 would do little else than collect them.
+ */
+function smallDeflate(level: number, size: number): ZlibOptions {
+	const windowBits = Math.max(9, Math.ceil(Math.log2(size + 1)));
+	return { level, windowBits, memLevel: Math.min(8, windowBits - 6), chunkSize: smallChunk(size) };
 }
 
 /**
@@ -34,16 +59,44 @@ function compressor(compression: 'gzip' | 'zstd', level: number): Transform {
  * A plain pipeline would not do: where the end comes while a write is still under way, node:zlib (Node 24.21) finishes the zstd
  * frame with that write, and then adds an empty one.
  */
-export function compress(
+export async function compress(
 	source: ByteSource,
 	{ compression, level }: { compression: 'gzip' | 'zstd'; level: number },
 	signal: AbortSignal,
-): Readable {
-	const engine = abortable(compressor(compression, level), signal);
-	feed(source, engine).catch((error: unknown) =>
+): Promise<Readable> {
+	const { pieces, size } = await peek(source);
+	const engine = abortable(compressor(compression, level, size), signal);
+	feed(pieces, engine).catch((error: unknown) =>
 		engine.destroy(error instanceof Error ? error : new Error(messageOf(error), { cause: error })),
 	);
 	return engine;
+}
+
+/** Reads a source until it is known whether it is small; gives all of its pieces, and its size if it is. */
+async function peek(source: ByteSource): Promise<{ pieces: ByteSource; size?: number }> {
+	const rest = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+	const start: Uint8Array[] = [];
+	const pieces = joined(start, rest);
+	let size = 0;
+	while (size <= smallBlock) {
+		const next = await rest.next();
+		if (next.done) return { pieces, size };
+		start.push(next.value);
+		size += next.value.length;
+	}
+	return { pieces };
+}
+
+async function* joined(
+	start: Uint8Array[],
+	rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+	try {
+		for (let piece = start.shift(); piece; piece = start.shift()) yield piece;
+		yield* { [Symbol.asyncIterator]: () => rest };
+	} finally {
+		await rest.return?.();
+	}
 }
 
 async function feed(source: ByteSource, engine: Transform): Promise<void> {
@@ -68,6 +121,13 @@ export function requireDecompression(compression: ArchiveCompression): void {
 	});
 }
 
+/** @param isSmall whether little is going to be decompressed, for which little memory is taken. */
+function decompressor(compression: ArchiveCompression, isSmall: boolean): Inflate | ZstdDecompress {
+	const sizes = isSmall ? { chunkSize: smallBlock } : { chunkSize, ...ahead };
+	if (compression === 'gzip') return createInflate(sizes);
+	return createZstdDecompress({ ...sizes, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+}
+
 /**
  * The decompressed bytes of a data block. It ends only where the compressed data ended properly and nothing follows it in the
  * block; the checksums that the compressions bring are compared.
@@ -82,14 +142,14 @@ export async function* decompress(
 		return;
 	}
 	requireDecompression(compression);
-	const engine =
-		compression === 'gzip'
-			? createInflate({ chunkSize, ...ahead })
-			: createZstdDecompress({ chunkSize, ...ahead, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+	const first = await chunks.next();
+	const second = first && first.length <= smallBlock ? await chunks.next() : undefined;
+	const isSmall = first !== undefined && first.length <= smallBlock && second === undefined;
+	const engine = decompressor(compression, isSmall);
 	let given = 0;
 	let sourceEnded = false;
 	const counted = async function* () {
-		for await (const bytes of chunks) {
+		for (let bytes = first; bytes; bytes = bytes === first && second ? second : await chunks.next()) {
 			given += bytes.length;
 			yield bytes;
 		}

@@ -50,7 +50,7 @@ export async function prepareBlock(
 		};
 	}
 	const source = content.kind === 'rows' ? withEndMarker(content.rows, entry) : content.content;
-	const encoded = encode(source, format, signal);
+	const encoded = await encode(source, format, signal);
 	return {
 		async *bytes() {
 			yield header;
@@ -75,7 +75,7 @@ async function* largeObjects(
 		// OIDs are unsigned, but written as C's int.
 		yield encodeInt(oid | 0);
 		tie(content, signal);
-		yield* chunks(encode(content, format, signal));
+		yield* chunks(await encode(content, format, signal));
 	}
 	yield end;
 }
@@ -86,11 +86,11 @@ function tie(source: AsyncIterable<unknown>, signal: AbortSignal): void {
 }
 
 /** The bytes as they stand in the archive. */
-function encode(
+async function encode(
 	source: ByteSource,
 	format: WrittenFormat,
 	signal: AbortSignal,
-): ByteSource & { destroy?(): void } {
+): Promise<ByteSource & { destroy?(): void }> {
 	const { compression, level } = format;
 	if (compression !== 'gzip' && compression !== 'zstd') return source;
 	return compress(source, { compression, level }, signal);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -16,7 +17,16 @@ import type {
 	WriteArchiveOptions,
 } from '../../../../../lib/databases/postgres/archive/written-types';
 
-import { assertSameText, dataOf, decode, LARGE_TABLE_ROWS, run, startSample, type Sample } from './fixture';
+import {
+	assertSameText,
+	dataOf,
+	decode,
+	LARGE_TABLE_ROWS,
+	pieces,
+	run,
+	startSample,
+	type Sample,
+} from './fixture';
 
 const withoutOffsets = (toc: ArchiveToc) => toc.entries.map((entry) => ({ ...entry, dataOffset: undefined }));
 
@@ -155,6 +165,41 @@ describe('writing archives', { timeout: 120_000 }, () => {
 		assert.deepEqual(await kinds(await rewrite('r', 'pipe', { version: 16 }, withKind('r'))), [16, 'r']);
 		assert.deepEqual(await kinds(await rewrite('p', 'pipe', {}, withKind('p'))), [16, 'p']);
 		await assert.rejects(rewrite('p', 'pipe', { version: 14 }, withKind('p')), { code: 'INVALID_OPTION' });
+	});
+
+	test('blocks of all sizes, the small of which are compressed apart, are read by pg_restore', async () => {
+		const { toc } = await decode(original);
+		const model = toc.entries.find(({ tag, desc }) => tag === 'orders' && desc === 'TABLE DATA')!;
+		const sizes = [
+			0, 1, 2, 250, 255, 256, 257, 511, 512, 4095, 16_378, 16_379, 16_380, 16_384, 16_385, 70_000,
+		];
+		const text = Buffer.from(randomBytes(60_000).toString('base64'));
+		/** A row of so many bytes with its end. */
+		const row = (size: number) =>
+			size === 0 ? text.subarray(0, 0) : Buffer.concat([text.subarray(0, size - 1), Buffer.from('\n')]);
+		const entries = sizes.map((size, i) => ({
+			...model,
+			...{ dumpId: i + 1, tag: `t${size}`, dependencies: [], dataOffset: undefined },
+			copyStmt: `COPY t${size} (t) FROM stdin;\n`,
+		}));
+		for (const compression of ['gzip', 'zstd'] as const) {
+			const path = sample.path(`sizes-${compression}`);
+			const data: DataSource = async ({ dumpId }) => ({
+				kind: 'rows',
+				rows: pieces(row(sizes[dumpId - 1]!), 5000),
+			});
+			await pipeline(writeArchive({ ...toc, entries }, data, { compression }), createWriteStream(path));
+			const decoded = await decode(path);
+			for (const size of sizes) assert.equal(decoded.tables.get(`t${size}`)?.text, row(size).toString());
+			if (compression === 'zstd') continue;
+			const script = await run('pg_restore', ['-f', '-', path]);
+			for (const size of sizes) {
+				assert.ok(
+					script.includes(`\nCOPY t${size} (t) FROM stdin;\n${row(size).toString()}\\.\n`),
+					`${size}`,
+				);
+			}
+		}
 	});
 
 	test('what reads ahead writes the same bytes', async () => {
