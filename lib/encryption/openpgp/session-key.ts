@@ -1,7 +1,9 @@
 import type { Key, PrivateKey } from 'openpgp';
 
 import { LifeboatError } from '../../errors';
+import { damaged } from '../failures';
 
+import { argon2Work, MAX_ARGON2_WORK } from './argon2-work';
 import { isCanonical } from './canonical';
 import { fingerprintOf, openPgp } from './keys';
 import { packet, Tag } from './packets';
@@ -59,6 +61,7 @@ export async function wrapSessionKey(
  * The session keys that private keys and passphrases find in packets. A passphrase may find wrong ones: the data tells.
  *
  * @param packets of the kinds that `wrapSessionKey` makes.
+ * @throws LifeboatError `DAMAGED` if nothing opens the message, and what might costs too much.
  */
 export async function unwrapSessionKeys(
 	packets: readonly SessionKeyPacket[],
@@ -69,8 +72,16 @@ export async function unwrapSessionKeys(
 	const config = { maxArgon2MemoryExponent: MAX_ARGON2_EXPONENT };
 	const found: SessionKey[] = [];
 	const left: Buffer[] = [];
+	let budget = MAX_ARGON2_WORK;
+	let isTooCostly = false;
 	for (const { tag, body } of packets) {
 		if (tag === Tag.publicKeySessionKey && !isCanonical(body)) continue;
+		const work = tag === Tag.passphraseSessionKey ? argon2Work(body) : 0;
+		if (work > budget) {
+			isTooCostly = true;
+			continue;
+		}
+		budget -= work;
 		let isKnown = tag === Tag.passphraseSessionKey;
 		for (const passphrase of isKnown ? passphrases : []) {
 			const sessionKey = await sessionKeyIn(body, passphrase);
@@ -94,5 +105,7 @@ export async function unwrapSessionKeys(
 			continue;
 		}
 	}
+	if (found.length === 0 && isTooCostly)
+		throw damaged('asks for more work to derive its key from the passphrase than is accepted');
 	return found;
 }

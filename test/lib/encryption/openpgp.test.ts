@@ -344,7 +344,21 @@ describe('OpenPGP messages made to harm', () => {
 			]);
 		await refused('thousands of keys', Buffer.concat([crowd(header, 3000), data]));
 		await refused('a hundred passphrases', Buffer.concat([crowd(passphrase, 100), data]));
-		await refused('Argon2 with a terabyte', Buffer.concat([argon2, data]), 'WRONG_KEY');
+		await refused('Argon2 with a terabyte', Buffer.concat([argon2, data]));
+		const argon2With = (passes: number, exponent: number) =>
+			packet(
+				Tag.passphraseSessionKey,
+				Buffer.from([4, 9, 4, ...Buffer.alloc(16, 1), passes, 1, exponent, ...Buffer.alloc(33, 2)]),
+			);
+		await refused('Argon2 with 255 passes', Buffer.concat([argon2With(255, 16), data]));
+		await refused(
+			'Argon2 for less, time and again',
+			Buffer.concat([crowd(argon2With(1, 13), 8), data]),
+			'WRONG_KEY',
+		);
+		// What costs too much keeps nothing from being opened by something else.
+		const beside = Buffer.concat([argon2With(255, 16), header, data]);
+		assert.ok(sampleBytes(10).equals(await transformed(await decryptor(foreign, keys), beside)));
 		await refused('a session key of 4 GB', Buffer.concat([bySize(1, 0xffffffff), Buffer.alloc(mebibyte)]));
 		await refused('a marker of 4 GB', Buffer.concat([bySize(10, 0xffffffff), Buffer.alloc(mebibyte)]));
 		await refused(
