@@ -210,7 +210,7 @@ function propertiesIn(from: ArchiveSource | SqlLexer): Buffer | undefined {
 	const statements =
 		from instanceof ArchiveSource
 			? from.databaseProperties()
-			: Buffer.from(from.comments.databaseProperties, 'latin1');
+			: Buffer.from(from.comments.databaseProperties ?? '', 'latin1');
 	return statements.length > 0 ? statements : undefined;
 }
 

@@ -12,8 +12,8 @@ export interface DumpComments {
 	trailer: boolean;
 	/** Such as `17.10 (Debian 17.10-1.pgdg12+1)`: the server the dump was taken from. */
 	serverVersion?: string;
-	/** Statements about the database as a whole, a byte a character; empty unless the dump has them. */
-	databaseProperties: string;
+	/** Statements about the database as a whole, a byte a character. */
+	databaseProperties?: string;
 }
 
 const objectComment =
@@ -21,7 +21,7 @@ const objectComment =
 
 /** Reads the comments with which pg_dump heads, ends and divides its scripts. */
 export class DumpCommentReader {
-	readonly comments: DumpComments = { header: false, trailer: false, databaseProperties: '' };
+	readonly comments: DumpComments = { header: false, trailer: false };
 
 	/** The object that was named last. */
 	object: ObjectComment | undefined;
@@ -62,7 +62,7 @@ export class DumpCommentReader {
 		// Only at the head of the script is it certain that they are the dump's own.
 		else if (text.startsWith(PROPERTY_COMMENT)) {
 			if (comments.header && this.object === undefined)
-				comments.databaseProperties += `${text.slice(PROPERTY_COMMENT.length)}\n`;
+				comments.databaseProperties = `${comments.databaseProperties ?? ''}${text.slice(PROPERTY_COMMENT.length)}\n`;
 		} else if (comments.serverVersion === undefined) {
 			const version = /^Dumped from database version (.+)$/.exec(text)?.[1];
 			if (version !== undefined) comments.serverVersion = version;
