@@ -19,6 +19,7 @@ import {
 } from './bytes';
 import { DollarQuote } from './dollar-quote';
 import { LeadBytes } from './lead-bytes';
+import { LineComment } from './line-comment';
 import { StatementWords } from './statement-words';
 
 /** Why a scan stopped before the end of the chunk. */
@@ -53,9 +54,6 @@ const openNames = new Map<State, string>([
 	[State.BlockComment, 'a comment'],
 ]);
 
-/** A pg_dump comment that is looked at is shorter than this: it may name a function with all its arguments. */
-const LONGEST_COMMENT = 16_384;
-
 /**
  * Finds where SQL statements end, byte by byte and with no memory of what it has passed: the rules of psql's lexer
  * (`src/fe_utils/psqlscan.l` of PostgreSQL), in a form that can stop and go on at any byte.
@@ -84,6 +82,8 @@ export class StatementScanner {
 
 	private readonly blockComment = new BlockComment();
 
+	private readonly lineComment = new LineComment();
+
 	private readonly dollarQuote = new DollarQuote();
 
 	private readonly leadBytes = new LeadBytes();
@@ -92,8 +92,6 @@ export class StatementScanner {
 
 	/** After an E'' string, one that goes on behind white space with a line break escapes too. */
 	private continuation: 'none' | 'possible' | 'on next line' = 'none';
-
-	private comment: number[] = [];
 
 	private skipByte = false;
 
@@ -173,7 +171,7 @@ export class StatementScanner {
 				case State.Dash:
 					if (byte === DASH) {
 						this.state = State.LineComment;
-						this.comment.length = 0;
+						this.lineComment.begin();
 						i += 1;
 					} else this.notAComment(i);
 					break;
@@ -186,14 +184,9 @@ export class StatementScanner {
 					} else this.notAComment(i);
 					break;
 				case State.LineComment: {
-					const newline = chunk.indexOf(NEWLINE, i);
-					const stop = newline === -1 ? end : newline;
-					if (!this.started) {
-						for (let at = i; at < stop && this.comment.length < LONGEST_COMMENT; at++)
-							this.comment.push(chunk[at]!);
-					}
-					i = stop;
-					if (newline !== -1) this.endLineComment();
+					const line = this.lineComment.endIn(chunk, i, !this.started);
+					if (line !== -1) this.endLineComment();
+					i = line === -1 ? end : line;
 					break;
 				}
 				case State.BlockComment:
@@ -325,8 +318,7 @@ export class StatementScanner {
 	private endLineComment(): void {
 		this.state = State.Normal;
 		if (this.started || !this.onComment) return;
-		this.onComment(Buffer.from(this.comment).toString('latin1').trim());
-		this.comment.length = 0;
+		this.onComment(this.lineComment.text);
 	}
 
 	private dollarTag(byte: number, at: number): number {

@@ -23,7 +23,7 @@ export interface StatementDescription {
 }
 
 const tokenPattern =
-	/\s+|--[^\n]*|\/\*[^]*?\*\/|(?<quoted>"(?:[^"]|"")*")|(?<string>[eE]?'(?:[^']|'')*')|(?<word>[A-Za-z_\x80-\xff][\w$\x80-\xff]*)|(?<other>[^])/g;
+	/\s+|--[^\n\r]*|\/\*[^]*?\*\/|(?<quoted>"(?:[^"]|"")*")|(?<string>[eE]?'(?:[^']|'')*')|(?<word>[A-Za-z_\x80-\xff][\w$\x80-\xff]*)|(?<other>[^])/g;
 
 /**
  * The first tokens of a statement. What it tells is used to name and to sort statements, never to run them: inside

@@ -58,6 +58,10 @@ describe('what ends a statement', () => {
 		'a dollar quote whose tag has an accent': ['SELECT $é$;$é$', 'SELECT 1'],
 		'a dollar inside a word': ['SELECT a$b$c', 'SELECT 1$b$;$b$'],
 		'line comments': ['SELECT 1 -- ; "\n', 'SELECT 2'],
+		'line comments that end with a carriage return, as in psql': [
+			'SELECT 1 -- "\r + 1',
+			'SELECT 2 -- ; "\r\n',
+		],
 		'nested comments': ["SELECT 1 /* ; /* ; */ ' /*/ ; */ */ */", 'SELECT 2'],
 		'operators that look like comments': ['SELECT 1 - - 2 / 3 */**/ 4', 'SELECT 2'],
 		parentheses: [
@@ -105,6 +109,13 @@ describe('what ends a statement', () => {
 		);
 		const latin = Buffer.from("SET client_encoding = 'LATIN1';SELECT E'\x83\x5c';', 1;SELECT 2;", 'latin1');
 		assert.equal((await split(latin)).length, 3);
+	});
+
+	test('what stands behind a carriage return is in no comment', async () => {
+		assert.deepEqual(await texts('-- made on a Mac\rSELECT 1;\r-- x\r\nSELECT 2;\r'), [
+			'SELECT 1',
+			'SELECT 2',
+		]);
 	});
 
 	test('white space, comments and lone semicolons between statements are no statements', async () => {
