@@ -715,9 +715,25 @@ const BACKUP_NAME = /\.(?:sql|dump|tar)(?:\.(?:gz|zst))?(?:\.(?:age|aes|gpg|asc|
 /** The backup that a name stands for: its own, or that of the manifest or checksum file beside it. */
 const backupOf = (name) => name.replace(/\.(?:manifest\.json|sha256)$/, '');
 
+/** One closed folder, such as lost+found on a disk, hides no other, and is told of. */
+async function* filesIn(folder, closed = unreadable(folder)) {
+	const entries = await fsp.readdir(folder, { withFileTypes: true }).catch(closed);
+	for (const entry of entries ?? []) {
+		const file = path.join(folder, entry.name);
+		if (!entry.isDirectory()) yield file;
+		else {
+			yield* filesIn(file, (error) => {
+				say(`${file} could not be read, so what lies there is left out: ${error.message}`);
+				process.exitCode = 1;
+			});
+		}
+	}
+}
+
 /** All backups in a folder and those below it, also those that only a manifest is left of. */
 async function backupsIn(folder) {
-	const names = new Set(await fsp.readdir(folder, { recursive: true }).catch(unreadable(folder)));
+	const names = new Set();
+	for await (const file of filesIn(folder)) names.add(path.relative(folder, file));
 	const backups = [...names].map(backupOf).filter((name) => {
 		return names.has(`${name}.manifest.json`) || (names.has(name) && BACKUP_NAME.test(name));
 	});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -73,6 +73,23 @@ test('a folder, a manifest or a checksum file stands for its backups', async () 
 	await copyFile(join(kit, `${sql}.manifest.json`), join(kit, `orphans/${basename(sql)}.manifest.json`));
 	await refuses(['verify', 'orphans', ...KEY], /does not exist/);
 	assert.match(await works('open', `${sql}.manifest.json`, ...KEY, '-o', 'a.sql'), /Next: psql .* < a\.sql/);
+});
+
+test('a folder that is closed hides no backup, and is told of', async () => {
+	const unprivileged = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
+	const disk = await mkdtemp(join(tmpdir(), 'lifeboat-disk-'));
+	try {
+		await chmod(disk, 0o755);
+		await mkdir(join(disk, 'closed'), { mode: 0o000 });
+		await copyFile(join(__dirname, '../../recovery/recover.mjs'), join(disk, 'recover.mjs'));
+		await writeFile(join(disk, 'shop.sql'), SQL);
+		const command = [...unprivileged, process.execPath, 'recover.mjs', 'list', '.'].join(' ');
+		const told = await run('sh', ['-c', `cd '${disk}'; ${command} 2>&1; echo "status $?"`]);
+		assert.match(told.toString(), /closed could not be read, so what lies there is left out/);
+		assert.match(told.toString(), /shop\.sql\n.*NO MANIFEST[\s\S]*status 1/);
+	} finally {
+		await rm(disk, { recursive: true, force: true });
+	}
 });
 
 test('what is to be done with the content is said without a manifest, too', async () => {
