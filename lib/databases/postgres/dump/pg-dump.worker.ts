@@ -145,7 +145,8 @@ function exchange(piece: Buffer): Uint8Array | undefined {
 	request = [];
 	requestLength = 0;
 	scanner = new MessageScanner();
-	Atomics.wait(answered, 0, 0);
+	// It may wake up too early: the thread that gave the answer before sets the value first and wakes whoever waits then.
+	while (Atomics.load(answered, 0) === 0) Atomics.wait(answered, 0, 0);
 	return receiveMessageOnPort(answers)?.message as Uint8Array;
 }
 
