@@ -50,6 +50,12 @@ createdb --template template0 --encoding UTF8 shop
 age -d -i identity.txt < shop-20261121T020000Z.sql.zst.age | zstd -d | psql --no-psqlrc --single-transaction --set ON_ERROR_STOP=1 --dbname shop
 \`\`\`
 
+A \`.sql\` file holds what belongs to the database as a whole (settings, privileges) as comments at its head. For a database of the same name:
+
+\`\`\`sh
+sed -n 's/^-- Database property: //p' shop.sql | psql --no-psqlrc --set ON_ERROR_STOP=1 --dbname postgres
+\`\`\`
+
 \`gpg\` and pipelines hand on data before all of it is proven: look at the status of every command (\`set -o pipefail\`), and drop what came out if one failed.
 
 | What is said | What to do |
