@@ -7,6 +7,7 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 import { storageCredentials, storageProperties } from '../shared/storage';
 
@@ -107,7 +108,8 @@ export class ApplyRetention implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		const operation = this.getNodeParameter('operation', 0) as keyof typeof operations;
-		const run = async (itemIndex: number) => await operations[operation](this, itemIndex);
+		const run = async (itemIndex: number) =>
+			await chosenOperation(this, operations, itemIndex)(this, itemIndex);
 		return await runPerItem(this, run, onceForAll.has(operation) ? [0] : undefined);
 	}
 }

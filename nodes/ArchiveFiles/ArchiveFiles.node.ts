@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { handOverProperty } from '../shared/properties';
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 
 import { compressionFields, optionsField, pathFields } from './descriptions';
@@ -70,6 +71,9 @@ export class ArchiveFiles implements INodeType {
 		const operation = this.getNodeParameter('operation', 0) as string;
 		// A bundle holds what all items bring, so it is made once.
 		if (operation === 'bundle') return await runPerItem(this, async () => await bundle.execute(this), [0]);
-		return await runPerItem(this, async (itemIndex) => await files.execute(this, itemIndex));
+		return await runPerItem(
+			this,
+			async (itemIndex) => await chosenOperation(this, { files }, itemIndex).execute(this, itemIndex),
+		);
 	}
 }

@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { listDatabases } from '../shared/postgres-lists';
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 
 import * as dump from './dump.operation';
@@ -83,8 +84,7 @@ export class DumpDatabase implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
-			return await operations[operation].execute(this, itemIndex);
+			return await chosenOperation(this, operations, itemIndex).execute(this, itemIndex);
 		});
 	}
 }

@@ -8,6 +8,7 @@ import {
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { encryptionKeyCredential, handOverProperty } from '../shared/properties';
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 import { listStoredBackups } from '../shared/stored-backup-list';
 
@@ -112,8 +113,7 @@ export class Encrypt implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
-			return await operations[operation].execute(this, itemIndex);
+			return await chosenOperation(this, operations, itemIndex).execute(this, itemIndex);
 		});
 	}
 }

@@ -98,6 +98,11 @@ export async function encodingFor(
 	const format = context.getNodeParameter('encryptWith', itemIndex, 'age') as EncryptionName;
 	const forRecipients =
 		format !== 'aes-256-gcm' && context.getNodeParameter('encryptFor', itemIndex) === 'recipients';
+	if (!context.getNode().credentials?.lifeboatEncryptionApi) {
+		throw new LifeboatError('CREDENTIAL_MISSING', 'No credential is chosen to encrypt with', {
+			hint: 'Choose a Backup Encryption Key in the node, or make a new one there',
+		});
+	}
 	const { recipients, passphrase, openpgp = {} } = keys;
 	if (!forRecipients && !passphrase) throw missing('Passphrase');
 	if (forRecipients && format === 'age' && !recipients?.length) throw missing('Age Recipients');

@@ -9,6 +9,7 @@ import {
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { listDatabases } from '../shared/postgres-lists';
 import { encryptionKeyCredential } from '../shared/properties';
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 
 import * as database from './database.operation';
@@ -74,8 +75,7 @@ export class Restore implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as string;
-			return await (operation === 'files' ? files : database).execute(this, itemIndex);
+			return await chosenOperation(this, { database, files }, itemIndex).execute(this, itemIndex);
 		});
 	}
 }

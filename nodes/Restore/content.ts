@@ -38,7 +38,7 @@ export async function verifiedContent(
 	const path =
 		artifact.manifest.kind === 'bundle' ? entryPath(artifact.manifest, kind, entryName) : undefined;
 	if (path === undefined && artifact.manifest.kind !== kind)
-		throw wrongKind(artifact.manifest.fileName, kind);
+		throw wrongKind(`the backup ${artifact.manifest.fileName}`, kind);
 	await verifyComplete(artifact, decoder, cancelSignal(context));
 	const plain = undoEncodings(artifact, decoder);
 	if (path === undefined) return { artifact: plain, manifest: artifact.manifest };
@@ -65,7 +65,7 @@ function entryPath(bundle: Manifest, kind: Kind, name: string): string {
 			},
 		);
 	}
-	if (entries.length === 0) throw wrongKind(`bundle ${bundle.fileName}`, kind);
+	if (entries.length === 0) throw wrongKind(`the bundle ${bundle.fileName}`, kind);
 	throw new LifeboatError('NOT_FOUND', `The bundle ${bundle.fileName} holds no entry "${name}"`, {
 		hint: `Fill in Entry with one of: ${names}`,
 	});
@@ -74,7 +74,7 @@ function entryPath(bundle: Manifest, kind: Kind, name: string): string {
 function wrongKind(what: string, kind: Kind): LifeboatError {
 	return new LifeboatError(
 		'WRONG_KIND',
-		`There ${kind === 'database' ? 'is no database' : 'are no files'} in the ${what}`,
+		`There ${kind === 'database' ? 'is no database' : 'are no files'} in ${what}`,
 		{
 			hint:
 				kind === 'database'

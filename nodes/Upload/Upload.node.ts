@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { testCustomerKey } from '../shared/customer-key-test';
+import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 import { testS3 } from '../shared/s3-test';
 import { twoStorageCredentials } from '../shared/second-storage';
@@ -114,8 +115,7 @@ export class Upload implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runPerItem(this, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
-			return await operations[operation].execute(this, itemIndex);
+			return await chosenOperation(this, operations, itemIndex).execute(this, itemIndex);
 		});
 	}
 }

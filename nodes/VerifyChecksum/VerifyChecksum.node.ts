@@ -8,6 +8,7 @@ import {
 
 import { testEncryptionKey } from '../shared/encryption-key-test';
 import { encryptionKeyCredential } from '../shared/properties';
+import { chosenOperation } from '../shared/parameters';
 import { runToOutputs } from '../shared/run';
 import { listStoredBackups } from '../shared/stored-backup-list';
 
@@ -104,8 +105,7 @@ export class VerifyChecksum implements INodeType {
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await runToOutputs(this, { outputs: 2, errors: errorOutput(this) }, async (itemIndex) => {
-			const operation = this.getNodeParameter('operation', itemIndex) as keyof typeof operations;
-			return await operations[operation].execute(this, itemIndex);
+			return await chosenOperation(this, operations, itemIndex).execute(this, itemIndex);
 		});
 	}
 }

@@ -4,6 +4,7 @@ import type { ICredentialDataDecryptedObject, IExecuteFunctions, ILoadOptionsFun
 
 import type { PostgresConnection } from '../../lib/databases/postgres/connection';
 import type { EncryptionKeys } from '../../lib/encryption/encryption';
+import { LifeboatError } from '../../lib/errors';
 
 import { openTunnel } from './ssh-tunnel';
 
@@ -50,12 +51,18 @@ export interface ReachablePostgres {
  *
  * @param database instead of the credential's.
  * @param caCertificate PEM; the credential has no field for it.
+ * @throws LifeboatError `CREDENTIAL_MISSING`.
  */
 export async function postgresConnection(
 	context: IExecuteFunctions | ILoadOptionsFunctions,
 	itemIndex: number,
 	{ database, caCertificate }: { database?: string; caCertificate?: string } = {},
 ): Promise<ReachablePostgres> {
+	if (!context.getNode().credentials?.postgres) {
+		throw new LifeboatError('CREDENTIAL_MISSING', 'No credential is chosen for PostgreSQL', {
+			hint: 'Choose one in the node, or make a new one there',
+		});
+	}
 	// Load options have no items, so their getCredentials takes no index.
 	const data = await (context as IExecuteFunctions).getCredentials('postgres', itemIndex);
 	const settings = {

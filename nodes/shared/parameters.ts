@@ -45,6 +45,27 @@ function filled(value: string, displayName: string): string {
 }
 
 /**
+ * What the field Operation names, of those that the node has.
+ *
+ * @throws LifeboatError `INVALID_OPTION` for another one, as a workflow of a newer version or one made by hand may name.
+ */
+export function chosenOperation<Name extends string, Operation>(
+	context: IExecuteFunctions,
+	operations: Readonly<Record<Name, Operation>>,
+	itemIndex: number,
+): Operation {
+	const name = context.getNodeParameter('operation', itemIndex) as Name;
+	if (Object.hasOwn(operations, name)) return operations[name];
+	throw new LifeboatError(
+		'INVALID_OPTION',
+		`This version of Lifeboat does not know the operation "${name}" here`,
+		{
+			hint: 'Choose one of the list under Operation, or update n8n-nodes-lifeboat',
+		},
+	);
+}
+
+/**
  * The moment in a field, as ISO text in UTC; undefined where it is empty or not shown. A time without a zone is of the workflow's.
  *
  * @throws LifeboatError `INVALID_OPTION`.

@@ -346,6 +346,27 @@ describe('failures end in a clear error and leave nothing behind', () => {
 		);
 	});
 
+	test('no credential, or an operation that this version does not have', async () => {
+		const none = { ...shop.credentials };
+		delete none.postgres;
+		await fails({ nodes: [dump], credentials: none }, /No credential is chosen for PostgreSQL/);
+		const { postgres } = shop.credentials;
+		const nodes = [dump, { type: 'encrypt' }];
+		await fails({ nodes, credentials: { postgres: postgres! } }, /No credential is chosen to encrypt with/);
+		const places = { storage: 'local', folder: shop.destination };
+		await fails(
+			{ nodes: [{ type: 'upload', parameters: { operation: 'list', storage: 's3', bucket: 'b' } }] },
+			/No credential is chosen for S3/,
+		);
+		for (const type of [
+			...['applyRetention', 'archiveFiles', 'dumpDatabase', 'encrypt'],
+			...['restore', 'upload', 'verifyChecksum'],
+		]) {
+			const parameters = { operation: 'newer', name: 'x', ...places };
+			await fails({ nodes: [{ type, parameters }] }, /does not know the operation "newer"/, /update/);
+		}
+	});
+
 	test('Continue (using error output) sends the error there, with what to do about it', async () => {
 		const result = await run({ nodes: [{ type: 'encrypt', onError: 'continueErrorOutput' }] });
 		const [passed, failed] = result.node('encrypt').outputs;
