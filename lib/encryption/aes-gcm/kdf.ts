@@ -1,8 +1,9 @@
-import { pbkdf2, scrypt } from 'node:crypto';
+import { pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 
 import { LifeboatError } from '../../errors';
 import type { EncryptionOptions } from '../encryption';
+import { scryptKey } from '../scrypt';
 
 /** How a password becomes a key. */
 export type KeyDerivation = { kdf: 'pbkdf2-sha256'; rounds: number } | { kdf: 'scrypt'; logN: number };
@@ -25,13 +26,6 @@ export const MIN_LOG_N = 10;
 export const MAX_LOG_N = 20;
 
 const runPbkdf2 = promisify(pbkdf2);
-const runScrypt = promisify<
-	string,
-	Buffer,
-	number,
-	{ N: number; r: number; p: number; maxmem: number },
-	Buffer
->(scrypt);
 
 /** The derivation that options ask for. @throws LifeboatError `INVALID_OPTION` when its cost is out of bounds. */
 export function chosenDerivation({ kdf, pbkdf2Rounds, scryptLogN }: EncryptionOptions): KeyDerivation {
@@ -58,12 +52,10 @@ export function isBounded(derivation: KeyDerivation): boolean {
 	return Number.isInteger(cost) && cost >= least && cost <= most;
 }
 
-/** 32 bytes from a password, on the thread pool. The derivation must be bounded. */
+/** 32 bytes from a password, on the thread pool. The derivation must be bounded. @throws LifeboatError `OUT_OF_MEMORY`. */
 export async function deriveKey(password: string, salt: Buffer, derivation: KeyDerivation): Promise<Buffer> {
 	if (derivation.kdf === 'pbkdf2-sha256') {
 		return runPbkdf2(password, salt, derivation.rounds, 32, 'sha256');
 	}
-	const N = 2 ** derivation.logN;
-	// OpenSSL counts a few blocks on top of the 1 KiB for each of N.
-	return runScrypt(password, salt, 32, { N, r: 8, p: 1, maxmem: 1024 * (N + 16) });
+	return scryptKey(password, salt, derivation.logN);
 }

@@ -35,7 +35,8 @@ export async function createHeader(
 	for (const recipient of recipients) {
 		encrypter.addRecipient(typeof recipient === 'string' ? recipientFor(recipient) : recipient);
 	}
-	const emptyFile = await encrypter.encrypt(new Uint8Array(0)).catch(() => {
+	const emptyFile = await encrypter.encrypt(new Uint8Array(0)).catch((error: unknown) => {
+		if (error instanceof LifeboatError) throw error;
 		// Said without the library's error, which may repeat a key.
 		throw new LifeboatError('INVALID_KEY', 'One of the age recipients cannot be encrypted for', {
 			hint: 'It looks like a recipient but is no usable public key. Make a key pair with age-keygen, and use that',
@@ -108,7 +109,9 @@ async function openHeader(header: Buffer, keys: HeaderKeys): Promise<Uint8Array>
 			return null;
 		},
 	});
-	const maxLogN = transformation.passphrase?.kdf === 'scrypt' ? transformation.passphrase.logN : MAX_LOG_N;
+	const { passphrase: said } = transformation;
+	// A manifest is no more to be trusted than the file beside it.
+	const maxLogN = Math.min(MAX_LOG_N, said?.kdf === 'scrypt' ? said.logN : MAX_LOG_N);
 	for (const passphrase of passphrases) decrypter.addIdentity(scryptIdentity(passphrase, maxLogN));
 	for (const { identity } of identities) decrypter.addIdentity(identity);
 	decrypter.addIdentity({

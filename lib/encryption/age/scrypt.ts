@@ -1,10 +1,10 @@
-import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 import { Stanza, type Identity, type Recipient } from 'age-encryption';
 
 import { LifeboatError } from '../../errors';
 import { damaged } from '../failures';
+import { scryptKey } from '../scrypt';
 
 /** What the `age` command uses: 256 MiB and about a second. */
 export const DEFAULT_LOG_N = 18;
@@ -12,12 +12,8 @@ export const DEFAULT_LOG_N = 18;
 /** Below it a passphrase is guessed too easily. */
 export const MIN_LOG_N = 10;
 
-/** What the `age` command accepts at most; it takes 4 GiB. */
-export const MAX_LOG_N = 22;
-
-const derive = promisify<string, Buffer, number, { N: number; r: number; p: number; maxmem: number }, Buffer>(
-	scrypt,
-);
+/** 1 GiB. The `age` command writes 18 and accepts 22, for which a file made to harm would make it take 4 GiB. */
+export const MAX_LOG_N = 20;
 
 /**
  * The scrypt recipient of age v1, on the thread pool: the library's own works for seconds on the main thread, where n8n then
@@ -53,7 +49,7 @@ export function scryptIdentity(passphrase: string, maxLogN: number): Identity {
 					'DAMAGED',
 					`The encrypted data asks for a work factor of ${logN} to derive its key, more than the ${maxLogN} that is accepted`,
 					{
-						hint: 'Nothing that Lifeboat writes asks for that much memory: the file was changed, or made to exhaust this machine. Take another copy',
+						hint: 'Nothing that Lifeboat writes asks for that much memory: the file was changed, or made to exhaust this machine. Take another copy. If you made it so yourself, open it with the age command',
 					},
 				);
 			}
@@ -93,10 +89,8 @@ function parse({ args, body }: Stanza): { salt: Buffer; logN: number } {
 }
 
 async function wrappingKey(passphrase: string, salt: Buffer, logN: number): Promise<Buffer> {
-	const N = 2 ** logN;
 	const label = Buffer.concat([Buffer.from('age-encryption.org/v1/scrypt'), salt]);
-	// OpenSSL counts a few blocks on top of the 1 KiB for each of N.
-	return derive(passphrase, label, 32, { N, r: 8, p: 1, maxmem: 1024 * (N + 16) });
+	return scryptKey(passphrase, label, logN);
 }
 
 function unpadded(bytes: Buffer): string {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { Readable, type Duplex } from 'node:stream';
 
@@ -60,6 +61,21 @@ export function assertLifeboatError(error: unknown, ...codes: string[]): asserts
 	assert.ok(codes.includes(error.code), `${error.code} is none of ${codes.join(', ')}: ${error.message}`);
 	assert.ok(error.message.length > 0 && !error.message.includes('undefined'), error.message);
 	assert.ok(error.hint, `${error.code} has no hint`);
+}
+
+/** Counts the keys that are begun to be derived from passphrases, in all this process. */
+export class DerivationCounter {
+	count = 0;
+
+	private readonly hook = createHook({
+		init: (_, type) => {
+			if (type === 'SCRYPTREQUEST' || type === 'PBKDF2REQUEST') this.count += 1;
+		},
+	}).enable();
+
+	stop(): void {
+		this.hook.disable();
+	}
 }
 
 /** Everything an error could tell somebody: message, hint, stack and properties, along its chain of causes. */
