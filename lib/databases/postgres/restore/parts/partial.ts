@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 
 import { LifeboatError } from '../../../../errors';
-import { quoteIdentifier, quoteQualified } from '../../identifiers';
+import { quoteQualified } from '../../identifiers';
 import type { PostgresRestoreOptions } from '../options';
 import type { ObjectComment, SqlStatement } from '../sql/lexer';
 import type { QualifiedName } from '../sql/statement';
@@ -11,6 +11,7 @@ import { dropParts } from './drop-parts';
 import { ExistingTables } from './existing-tables';
 import { KeptObjects } from './kept-objects';
 import { isData } from './kinds';
+import { findLeftOut } from './left-out';
 import { LastStatements } from './last-statements';
 import { insertedTable, insertIntoExisting } from './merge-insert';
 import { MovedSchema } from './moved-schema';
@@ -23,6 +24,7 @@ import {
 } from './objects';
 import { selectParts, type SelectedParts } from './parts';
 import { HeldPlacement } from './placement';
+import { makeSchemas, presentRelations } from './present';
 import { onlySchemaOf, requireMergeable, requireNoneMissing } from './refusals';
 
 /** What becomes of a statement: `attempt` keeps an object that is there already. */
@@ -41,7 +43,7 @@ export class PartialRestore {
 	/** Relations of the target before the restore. */
 	private readonly existing = new Set<string>();
 
-	private readonly leftOut = new Set<number>();
+	private leftOut: ReadonlySet<number> = new Set();
 
 	private readonly kept = new KeptObjects();
 
@@ -129,29 +131,19 @@ export class PartialRestore {
 				},
 			);
 		}
-		for (const [id, relation] of this.selected?.needing ?? []) {
-			if (this.existing.has(relationKey(relation))) continue;
-			this.leftOut.add(id);
-			const { desc, tag } = this.byId.get(id)!;
-			this.warnings.push(
-				`${desc} ${tag} was left out: it needs ${relation.schema ?? ''}.${relation.name}, which is neither restored nor there`,
-			);
-		}
 		this.attachments.existing = this.existing;
 		await this.attachments.readPublications(this.client);
-		for (const { id, desc, tag, publication } of this.attachments.withoutPublication()) {
-			this.leftOut.add(id);
-			this.warnings.push(
-				`${desc} ${tag} was left out: it needs the publication ${publication}, which is neither restored nor there`,
-			);
-		}
+		const without = this.attachments.withoutPublication();
+		const leftOut = findLeftOut(this.selected, this.existing, this.byId, without);
+		this.leftOut = leftOut.ids;
+		this.warnings.push(...leftOut.warnings);
 		const into = this.chosenTables().filter(
 			({ table }) => content === 'data' || this.existing.has(relationKey(table)),
 		);
 		if (content === 'data')
 			requireNoneMissing(into.flatMap(({ table }) => (this.existing.has(relationKey(table)) ? [] : [table])));
 		if (content !== 'schema') await this.tables.prepare({ tables: into, rows: ifNotEmpty, triggers });
-		await this.makeSchemas();
+		if (this.selected && content !== 'data') await makeSchemas(this.client, this.dump, this.selected);
 		await this.client.query('SET LOCAL search_path TO DEFAULT');
 	}
 
@@ -243,27 +235,7 @@ export class PartialRestore {
 	}
 
 	private async readExisting(): Promise<void> {
-		const { rows } = await this.client.query<{ schema: string; name: string }>(
-			`SELECT n.nspname::text AS schema, c.relname::text AS name FROM pg_catalog.pg_class c
-			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`,
-		);
 		this.existing.clear();
-		for (const row of rows) this.existing.add(relationKey(row));
-	}
-
-	/** As pg_restore's -n and -t don't: what is restored needs its schema. */
-	private async makeSchemas(): Promise<void> {
-		if (!this.selected || this.options.content === 'data') return;
-		const { ids, support, schemas, supportSchemas } = this.selected;
-		const needed = [...schemas, ...supportSchemas].filter((schema) => schema !== 'pg_catalog');
-		const dumped = new Set(
-			this.dump.objects.flatMap(({ id, desc, tag }) =>
-				desc === 'SCHEMA' && (ids.has(id) || support.has(id)) ? [tag] : [],
-			),
-		);
-		for (const schema of needed) {
-			if (!dumped.has(schema))
-				await this.client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
-		}
+		for (const key of await presentRelations(this.client)) this.existing.add(key);
 	}
 }
