@@ -7,7 +7,7 @@ import { acceptOffer } from '../../../streams/neighbours';
 import type { EngineContext, RestoreReport } from '../../engine';
 import { readArchive } from '../archive/reader';
 import type { ArchiveReader } from '../archive/types';
-import { connectPostgres, postgresError, type PostgresConnection } from '../connection';
+import { connectPostgres, type PostgresConnection } from '../connection';
 
 import { runArchive } from './archive/run';
 import { ArchiveSource } from './archive/script';
@@ -15,6 +15,7 @@ import { connectionsFor, type Connections } from './builds/connections';
 import { detectFormat } from './content-format';
 import { restoreDatabaseProperties } from './database-properties';
 import { restoreError } from './errors';
+import { analyze, checkAndCommit } from './finish';
 import type { PostgresRestoreOptions } from './options';
 import { contentsOf } from './parts/contents';
 import { isPartial } from './parts/kinds';
@@ -23,9 +24,8 @@ import { LoadedRows } from './row-counts';
 import { LockBudget } from './script/lock-budget';
 import { ScriptRunner } from './script/runner';
 import type { ScriptResult } from './script/script';
-import { verifySequences } from './sequence-values';
 import { SqlLexer } from './sql/lexer';
-import { assertWhole, beginRestore, checkLoaded, commitRestore, rollBackRestore } from './transaction';
+import { assertWhole, beginRestore, rollBackRestore } from './transaction';
 
 type Open = (signal?: AbortSignal) => Promise<Readable>;
 
@@ -166,45 +166,6 @@ async function begin(
 	}
 }
 
-/** What was restored so far, and is not visible yet. */
-interface Filled {
-	database: string;
-	loaded: LoadedRows;
-	partial: PartialRestore | undefined;
-	rowsMayDiffer: boolean;
-}
-
-/** Compares what was loaded with the manifest, and makes it visible. */
-async function checkAndCommit(
-	client: Client,
-	{ database, loaded, partial, rowsMayDiffer }: Filled,
-	options: PostgresRestoreOptions,
-	context: EngineContext,
-): Promise<Pick<RestoreReport, 'database' | 'sequences' | 'tables' | 'keptRows'>> {
-	try {
-		const merges = options.ifNotEmpty === 'merge';
-		const trustLoaded = merges || !rowsMayDiffer;
-		const tables = await checkLoaded(client, database, loaded, options, context, trustLoaded, partial);
-		const sequences = options.expectedSequences?.filter((each) => !partial || partial.makesSequence(each));
-		const compared = options.only ? undefined : sequences;
-		if (compared) await verifySequences(client, database, compared);
-		await partial?.rename();
-		await commitRestore(client, database, options.target !== undefined && options.target.kind !== 'existing');
-		return {
-			database,
-			...(compared && { sequences: compared.length }),
-			tables: tables.map((table) => ({
-				...table,
-				schema: partial?.finalSchema(table.schema) ?? table.schema,
-				rows: table.rows - loaded.keptOf(table.schema, table.name),
-			})),
-			...(merges && { keptRows: loaded.keptRows }),
-		};
-	} catch (error) {
-		throw restoreError(error, `restoring database ${database}`);
-	}
-}
-
 /** The statements about the database as a whole, in the script's encoding; undefined where it has none. */
 function propertiesIn(from: ArchiveSource | SqlLexer): Buffer | undefined {
 	const statements =
@@ -224,16 +185,6 @@ function partsOfPlainSql(): LifeboatError {
 	return new LifeboatError('INVALID_OPTION', 'Parts to restore were chosen, but the backup is plain SQL', {
 		hint: 'Restore all of it, or take backups in the custom format, of which parts can be restored',
 	});
-}
-
-/** Whether it works or not, the restore is done by now. @returns warnings */
-async function analyze(client: Client): Promise<string[]> {
-	try {
-		await client.query('ANALYZE');
-		return [];
-	} catch (error) {
-		return [postgresError(error, 'collecting statistics after the restore').message];
-	}
 }
 
 function asError(reason: unknown): Error {
