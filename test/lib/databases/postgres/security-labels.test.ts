@@ -131,13 +131,22 @@ describe('security labels', () => {
 			`REVOKE ALL ON DATABASE ${name} FROM PUBLIC, keeper; GRANT CONNECT ON DATABASE ${name} TO keeper`,
 			`ALTER DATABASE ${name} IS_TEMPLATE true CONNECTION LIMIT 7`,
 		);
-		const properties = async () =>
-			(await pgDump(server, database, '--create', '--schema-only')).toString().split('\\connect')[1];
+		const properties = async (of = database) =>
+			(await pgDump(server, of, '--create', '--schema-only')).toString().split('\\connect')[1];
 		const before = await properties();
 		assert.match(before!, /SECURITY LABEL FOR house ON DATABASE/);
 		assert.match(before!, /IS_TEMPLATE = true/);
 		await restore(server, database, 'CREATE TABLE t (x int); DROP TABLE t;', { target: { kind: 'swap' } });
 		assert.equal(await properties().then(withoutKey), withoutKey(before));
+
+		for (const format of ['plain', 'custom'] as const) {
+			const [file, copy] = [join(folder, `whole.${format}`), `Copy of ${format}`];
+			await dumpToFile(server.connection(database), file, { format });
+			const open = async () => createReadStream(file);
+			await restorePostgres(server.connection(copy), open, { target: { kind: 'new' } });
+			const expected = withoutKey(before).replaceAll(database, copy);
+			assert.equal(await properties(copy).then(withoutKey), expected);
+		}
 	});
 
 	test('of roles and tablespaces are dumped with them', async () => {
