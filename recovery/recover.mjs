@@ -460,7 +460,8 @@ async function* through(command, args, source, { passphrase, isFine, hint }) {
 	const fed = pipeline(Readable.from(bytes()), child.stdin).catch(() => {});
 	yield* child.stdout;
 	const status = await closed;
-	if (notStarted) fail(`The command ${command} could not be started. ${hint}`);
+	if (notStarted)
+		fail(`The command ${command} is missing: apt install ${command === 'gpg' ? 'gnupg' : command}. ${hint}`);
 	if (status !== 0) child.stdin.destroy();
 	await fed;
 	if (unread) throw unread;
@@ -539,7 +540,7 @@ const decoders = {
 		zlib.createZstdDecompress
 			? decompressed(source, () => zlib.createZstdDecompress())
 			: through('zstd', ['-dc'], source, {
-					hint: 'This Node has no zstd: install the command, or Node 22.15 or newer',
+					hint: 'Node 22.15 or newer needs no such command',
 				}),
 };
 

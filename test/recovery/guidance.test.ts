@@ -131,6 +131,9 @@ test('mistakes of somebody in a hurry are told plainly', async () => {
 	await refuses(['list', 'nowhere'], /nowhere does not exist/);
 	await refuses(['verify'], /Say which backup/);
 	await refuses(['unpack', '-'], /Say which backup/);
+	await writeFile(join(kit, 'a.gpg'), Buffer.from([0x84, 0, 0, 0]));
+	const without = await recoverIn(kit, ['verify', 'a.gpg'], undefined, { PATH: '/nowhere' });
+	assert.match(without.said, /command gpg is missing: apt install gnupg/);
 	const piped = await recoverIn(kit, ['open', '-', ...KEY], SQL);
 	assert.ok(SQL.equals(piped.output), piped.said);
 });
