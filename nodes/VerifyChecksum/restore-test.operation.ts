@@ -4,9 +4,8 @@ import { inProcessScratch } from '../../lib/databases/postgres/scratch/in-proces
 import { serverScratch } from '../../lib/databases/postgres/scratch/on-server';
 import type { ScratchDatabase } from '../../lib/databases/scratch';
 import { decoderWith } from '../../lib/encryption/decoder';
-import { writeProof } from '../../lib/storage/backups';
-import type { Storage } from '../../lib/storage/storage';
-import { testRestore, toProof, type RestoreTestReport } from '../../lib/verification/restore-test';
+import { keepProof } from '../../lib/verification/keep-proof';
+import { testRestore, type RestoreTestReport } from '../../lib/verification/restore-test';
 import { passOn, readArtifact, type KnownArtifact } from '../shared/artifacts';
 import { encryptionKeys, postgresConnection } from '../shared/credentials';
 import { cancelSignal } from '../shared/run';
@@ -37,24 +36,12 @@ export async function execute(
 		// Looked for first: a test that took an hour must not end with nowhere to write to.
 		const key = await keyOf(context, itemIndex, storage, artifact.manifest);
 		const report = await run(context, itemIndex, artifact);
-		const proof = await prove(context, storage, key, artifact, report);
+		const isKept = await keepProof(storage, key, artifact.manifest, report, cancelSignal(context));
+		const proof = isKept ? { storage: storage.description, key } : undefined;
 		return emit(context, itemIndex, artifact, report, proof);
 	} finally {
 		await storage.close();
 	}
-}
-
-async function prove(
-	context: IExecuteFunctions,
-	storage: Storage,
-	key: string,
-	{ manifest }: KnownArtifact,
-	report: RestoreTestReport,
-): Promise<IDataObject | undefined> {
-	// What could not be tested proves nothing, and takes nothing back that was proven before.
-	if (report.result === 'not testable') return undefined;
-	await writeProof(storage, key, toProof(manifest, report), cancelSignal(context));
-	return { storage: storage.description, key };
 }
 
 async function run(
