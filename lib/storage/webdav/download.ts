@@ -8,20 +8,27 @@ import type { GetOptions } from '../storage';
 
 import { hasStatus, mayPass, webDavError } from './errors';
 import { send, sendOnce } from './exchange';
-import { lookUp, plainETag } from './propfind';
+import { plainETag, type WebDavEntry } from './propfind';
 import type { WebDavTarget } from './target';
 
-/** Opens an object; see `resumable`. @throws StatusError, or what happened on the network, and as `Storage.get`. */
+/**
+ * Opens an object; see `resumable`.
+ *
+ * @param object what the server tells of it: what it sends must fit.
+ * @throws StatusError, or what happened on the network, and as `Storage.get`.
+ */
 export async function download(
 	target: WebDavTarget,
 	path: string,
+	object: WebDavEntry,
 	what: string,
 	{ signal, range }: GetOptions,
 ): Promise<Readable> {
-	const headers = range && { range: `bytes=${range.start}-${range.end ?? ''}` };
+	const { start: begin, end, length } = checkedRange(object.size, range, what);
+	const headers = range && { range: `bytes=${begin}-${end}` };
 	const first = await send(target, 'GET', path, { ...(headers && { headers }), signal });
 	try {
-		const { begin, length } = await extent(target, path, what, first, { signal, range });
+		assertFits(target, what, first, { begin, length, size: object.size });
 		const identity = identify(first);
 		return resumable({
 			...{ what, length, first, mayPass, signal, timeout: target.timeout, patience: target.patience },
@@ -48,39 +55,23 @@ export async function download(
 	}
 }
 
-/** Where the answer begins in the object, and how many bytes it must have. */
-async function extent(
+/** Fails unless an answer holds just what was asked for, of an object of this size. */
+function assertFits(
 	target: WebDavTarget,
-	path: string,
 	what: string,
 	answer: IncomingMessage,
-	{ signal, range }: GetOptions,
-): Promise<{ begin: number; length: number }> {
-	const said = answer.headers['content-length'];
+	{ begin, length, size }: { begin: number; length: number; size: number },
+): void {
 	const part = contentRange(answer);
-	// Compressed or chunked by a proxy, the answer doesn't tell; what came less than it should could not be told from all of it.
-	const length = said === undefined ? undefined : Number(said);
-	if (!range) return { begin: 0, length: length ?? (await sizeOf(target, path, what, signal)) };
+	if (part?.size !== undefined && part.size !== size) throw otherSize(target, what, size, part.size);
 	if (part) {
-		if (part.start !== range.start) throw cannotReadParts(target);
-		return { begin: part.start, length: part.end - part.start + 1 };
+		if (part.start !== begin || part.end !== begin + length - 1) throw cannotReadParts(target);
+		return;
 	}
-	const size = length ?? (await sizeOf(target, path, what, signal));
-	const asked = checkedRange(size, range, what);
-	// All of it was asked for, and all of it comes.
-	if (asked.start === 0 && asked.length === size) return { begin: 0, length: size };
-	throw cannotReadParts(target);
-}
-
-async function sizeOf(
-	target: WebDavTarget,
-	path: string,
-	what: string,
-	signal: AbortSignal | undefined,
-): Promise<number> {
-	const entry = await lookUp(target, path, signal);
-	if (entry && !entry.isFolder) return entry.size;
-	throw replaced(what);
+	// Chunked by a proxy, the answer doesn't tell.
+	const said = Number(answer.headers['content-length'] ?? size);
+	if (said !== size) throw otherSize(target, what, size, said);
+	if (length !== size) throw cannotReadParts(target);
 }
 
 /** What tells an object from another one under the same path; nothing on servers that don't say. */
@@ -89,9 +80,29 @@ function identify({ headers }: IncomingMessage): string | undefined {
 	return headers['last-modified'];
 }
 
-function contentRange({ statusCode, headers }: IncomingMessage): { start: number; end: number } | undefined {
-	const match = statusCode === 206 && /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '');
-	return match ? { start: Number(match[1]), end: Number(match[2]) } : undefined;
+function contentRange({
+	statusCode,
+	headers,
+}: IncomingMessage): { start: number; end: number; size?: number } | undefined {
+	const match = statusCode === 206 && /^bytes (\d+)-(\d+)\/(\d+|\*)/.exec(headers['content-range'] ?? '');
+	if (!match) return undefined;
+	const [, start, end, size] = match;
+	return { start: Number(start), end: Number(end), ...(size !== '*' && { size: Number(size) }) };
+}
+
+function otherSize(
+	{ description }: WebDavTarget,
+	what: string,
+	expected: number,
+	sent: number,
+): LifeboatError {
+	return new LifeboatError(
+		'INCOMPLETE',
+		`The server of ${description} says that ${what} has ${expected} bytes, but sends ${sent}`,
+		{
+			hint: 'It was replaced at this moment: run the node again. Or a proxy changes what passes, such as by compressing it: switch that off',
+		},
+	);
 }
 
 function cannotReadParts(target: WebDavTarget): LifeboatError {

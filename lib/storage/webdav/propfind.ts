@@ -51,9 +51,13 @@ export async function readFolder(
 	path: string,
 	signal?: AbortSignal,
 ): Promise<WebDavEntry[] | undefined> {
-	const entries = await propfind(target, path, '1', signal);
-	// The first is the folder itself.
-	return entries?.slice(1);
+	const [folder, ...entries] = (await propfind(target, path, '1', signal)) ?? [];
+	if (!folder) return undefined;
+	// A list without the folder itself would lose its only entry here. What the address is called a proxy may have changed.
+	const name = path.replace(/\/$/, '').split('/').at(-1)!;
+	if (name !== '' && folded(name) !== folded(folder.name))
+		throw notWebDav(target, 'its list lacks the folder');
+	return folder.isFolder ? entries : undefined;
 }
 
 async function propfind(
@@ -91,7 +95,12 @@ interface Response {
 	};
 }
 
+/** Names that some servers take for one. */
+const folded = (name: string) => name.normalize('NFC').toLowerCase();
+
 async function parse(target: WebDavTarget, text: string): Promise<Response[]> {
+	// No answer needs one, and its entities can make a few bytes into gigabytes.
+	if (text.includes('<!DOCTYPE')) throw notWebDav(target, 'its answer declares a document type');
 	try {
 		const context = {
 			...{ attributeNamePrefix: '@', attributeParsers: [], tagParsers: [] },
@@ -117,7 +126,8 @@ function inOrder(target: WebDavTarget, responses: Response[]): WebDavEntry[] {
 	const parent = found[0] ? `${found[0].path}/` : '';
 	return found.map(({ path, response }, index) => {
 		const name = index === 0 ? path.slice(path.lastIndexOf('/') + 1) : path.slice(parent.length);
-		if (index > 0 && (!path.startsWith(parent) || name === '' || name.includes('/'))) {
+		const isName = !['', '.', '..'].includes(name) && !name.includes('/');
+		if (index > 0 && (!path.startsWith(parent) || !isName)) {
 			throw notWebDav(target, 'its list holds what does not lie in the folder');
 		}
 		return entryOf(target, name, response);

@@ -23,6 +23,8 @@ export interface WebDavTarget {
 	readonly patience: number;
 	/** Folders that were seen, so that not every upload asks for them again. */
 	readonly knownFolders: Set<string>;
+	/** A proxy ends TLS: the server behind it, told where to move something, takes addresses with http only. */
+	endsTls?: boolean;
 	/** Whether the server lists names that begin with a dot; asked for when it matters. */
 	listsHidden?: boolean;
 }

@@ -129,26 +129,32 @@ async function rename(
 	overwrite: 'T' | 'F',
 	signal: AbortSignal,
 ): Promise<void> {
-	const headers = { destination: addressOf(target, path).href, overwrite };
-	// A server may copy instead, which takes its time.
-	const request = { headers, signal, timeout: 5 * target.timeout };
+	const { href } = addressOf(target, path);
+	const inside = href.replace(/^https:/, 'http:');
 	let unsure = false;
-	await repeat(signal, async () => {
+	const move = async (retry: boolean): Promise<void> => {
 		if (unsure && !(await lookUp(target, temporary, signal))) {
 			const there = await lookUp(target, path, signal);
 			if (there?.size === object.size) return;
 			throw incomplete(target, path, object.size, there?.size);
 		}
+		const headers = { destination: target.endsTls ? inside : href, overwrite };
 		try {
+			// A server may copy instead, which takes its time.
+			const request = { headers, signal, timeout: 5 * target.timeout };
 			const answer = await sendOnce(target, 'MOVE', temporary, request);
 			answer.resume();
 			if (answer.statusCode === 207) throw new StatusError(207);
 		} catch (error) {
 			if (hasStatus(error, 412) && overwrite === 'F') throw alreadyExists(path, target.description, error);
 			unsure = true;
-			throw error;
+			if (!retry || inside === href || !hasStatus(error, 400, 502)) throw error;
+			// Apache's answers behind a proxy that ends TLS: it knows itself by http only, and takes no path alone.
+			target.endsTls = !target.endsTls;
+			await move(false);
 		}
-	});
+	};
+	await repeat(signal, () => move(true));
 }
 
 /**

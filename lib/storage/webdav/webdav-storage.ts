@@ -60,8 +60,9 @@ class WebDavStorage implements Storage {
 		try {
 			options.signal?.throwIfAborted();
 			// Servers answer a GET of a folder with a page of their own.
-			if (!(await this.find(path, options.signal))) throw notFound(this, key);
-			return await download(this.target, path, what, options);
+			const object = await this.find(path, options.signal);
+			if (!object) throw notFound(this, key);
+			return await download(this.target, path, object, what, options);
 		} catch (error) {
 			options.signal?.throwIfAborted();
 			if (options.range && hasStatus(error, 416)) throw invalidRange(options.range, what, error);
