@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, rename, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -26,16 +27,19 @@ export const TEMPORARY_PREFIX = '.lifeboat-';
  * Writes a file so that its final name only ever stands for whole content: temporary name in the same folder, fsync,
  * rename, fsync of the folder. A failure or an abort leaves nothing behind. The folder must exist.
  *
+ * @returns what the system says of the very file that was written, whoever may have replaced it since.
  * @throws LifeboatError `DISK_FULL`, `ALREADY_EXISTS` or `WRITE_FAILED`; what the source throws passes unchanged.
  */
 export async function writeFileAtomically(
 	path: string,
 	source: Readable,
 	{ signal, mode = 0o600, ifExists = 'replace' }: AtomicWriteOptions = {},
-): Promise<void> {
+): Promise<Stats> {
 	const temporary = join(dirname(path), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}.part`);
+	let stats: Stats;
 	try {
 		await pipeline(source, new FileWriter(temporary, { mode, from: source, sync: true }), { signal });
+		stats = await lstat(temporary);
 		if (ifExists === 'fail') await publishNew(temporary, path);
 		else await rename(temporary, path);
 	} catch (error) {
@@ -46,6 +50,7 @@ export async function writeFileAtomically(
 	await syncFolder(dirname(path)).catch((error: unknown) => {
 		throw writeError(error, path);
 	});
+	return stats;
 }
 
 /** A hard link never replaces what is there, and so decides between two writers. Where there are none, a claim does. */

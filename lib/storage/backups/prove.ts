@@ -5,6 +5,8 @@ import { readToEnd } from '../../streams/read-to-end';
 import { Throttle } from '../../streams/throttle';
 import type { Storage, StoredObject } from '../storage';
 
+import { manifestKey } from './sidecars';
+
 /** What was found when a stored object was looked at again. */
 export interface StorageProof extends Digest {
 	/**
@@ -71,6 +73,34 @@ export async function proveObject(
 		`${key} in ${storage.description} is not what was sent: expected ${expected.size} bytes with SHA-256 ${expected.sha256}, read back ${proof.size} bytes with SHA-256 ${proof.sha256}`,
 		{
 			hint: 'The storage or the way to it damages data. Check the disk and the network before you rely on it',
+		},
+	);
+}
+
+/**
+ * Makes sure, once all is written, that the manifest still lies beside what it speaks of: two runs that store under one key at the same time
+ * may have come between each other's steps. Another version alone says nothing where storages tell it anew; then the bytes do.
+ *
+ * @throws LifeboatError `REPLACED`.
+ */
+export async function assertStillThere(
+	storage: Storage,
+	{ key, version }: Pick<StoredObject, 'key' | 'version'>,
+	expected: Digest,
+	options: ProveOptions = {},
+): Promise<void> {
+	const [there, manifest] = await Promise.all(
+		[key, manifestKey(key)].map((each) => storage.stat(each, options.signal)),
+	);
+	if (manifest && there?.size === expected.size) {
+		if (there.version === version) return;
+		if (sameDigest(await readBack(storage, key, options), expected)) return;
+	}
+	throw new LifeboatError(
+		'REPLACED',
+		`Another run has ${there ? 'replaced' : 'removed'} ${key} in ${storage.description} while it was stored`,
+		{
+			hint: 'Give each backup a key of its own (a time in the key template), or keep the runs from overlapping',
 		},
 	);
 }

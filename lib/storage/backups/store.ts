@@ -13,11 +13,11 @@ import { assertKey, baseName, folderPrefix } from '../keys';
 import type { Storage, StoredObject } from '../storage';
 
 import { assertUnpinned } from './delete';
-import { proveObject, readBack, type StorageProof } from './prove';
+import { assertStillThere, proveObject, readBack, type StorageProof } from './prove';
 import { isNotFound, readBackup, type StoredBackup } from './read';
 import { manifestKey } from './sidecars';
-import { disown, undo } from './undo';
-import { keepSidecars, removeSidecars, writeSidecars } from './write-sidecars';
+import { disown, removeSidecarsOf, undo } from './undo';
+import { keepSidecars, writeSidecars } from './write-sidecars';
 
 export interface StoreBackupOptions {
 	/** The folder to store it in; the root unless given. Not used with `key`. */
@@ -58,7 +58,7 @@ export interface StoreBackupResult {
  *
  * With `replace`, the old backup stays whole until the new object has taken its place, all at once.
  *
- * @throws LifeboatError `ALREADY_EXISTS`, `PINNED`, `PROOF_FAILED`, `INVALID_KEY`, or what the artifact or the storage throws.
+ * @throws LifeboatError `ALREADY_EXISTS`, `PINNED`, `PROOF_FAILED`, `REPLACED`, `INVALID_KEY`, or what the artifact or the storage throws.
  */
 export async function storeBackup(
 	storage: Storage,
@@ -105,13 +105,15 @@ export async function storeBackup(
 	const sendingSeconds = (performance.now() - start) / 1000;
 	const manifest = named(sent, key);
 	try {
-		if (existing) await removeSidecars(storage, key, signal);
+		if (existing) await removeSidecarsOf(storage, existing, signal);
 		const proof = await proveObject(storage, object, manifest.stored, options);
 		const proven = withVersion(storage, manifest, object, proof);
 		await writeSidecars(storage, key, proven, signal);
+		await assertStillThere(storage, object, manifest.stored, options);
 		return { key, manifest: proven, proof, sendingSeconds };
 	} catch (error) {
-		throw await undo(storage, object, error, signal);
+		const ids = new Set([manifest.id, existing?.manifest?.id]);
+		throw await undo(storage, object, ids, error, signal);
 	}
 }
 

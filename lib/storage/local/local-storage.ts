@@ -57,8 +57,7 @@ class LocalStorage implements Storage {
 			if (size !== undefined) await this.assertSpace(dirname(path), size);
 			const checked =
 				size === undefined ? source : chain(source, [new ExactLength(size, `The source of ${key}`)]);
-			await writeFileAtomically(path, checked, { signal, ifExists });
-			return described(key, await lstat(path));
+			return described(key, await writeFileAtomically(path, checked, { signal, ifExists }));
 		} catch (error) {
 			source.destroy();
 			throw this.putError(error, key);
