@@ -160,7 +160,7 @@ export function editorTests(stage: () => Stage): void {
 			await page.goto(`${n8n.url}/workflow/${workflow.id}/choose`);
 			await testId('resource-locator-key').locator('input').last().click();
 			await page
-				.getByText(/^shop \(bundle\), .* encrypted/)
+				.getByText(/^shop-before-update \(database\), .* encrypted/)
 				.first()
 				.waitFor();
 			await editor.screenshot('choose-stored-backup');
