@@ -6,8 +6,10 @@ import { after, before, describe, test } from 'node:test';
 
 import type { TableRows } from '../../../lib/artifact/manifest';
 import type { PostgresDumpOptions } from '../../../lib/databases/postgres';
+import { serverScratch } from '../../../lib/databases/postgres/scratch/on-server';
 import { checkBackup } from '../../../lib/verification/outcome';
 import type { VerificationLevel } from '../../../lib/verification/report';
+import { testRestore } from '../../../lib/verification/restore-test';
 import { startPostgres, type PostgresServer } from '../../servers/postgres';
 
 import { known, withBytes } from '../archive/helpers';
@@ -118,6 +120,21 @@ describe('a dump of a real database fails at the level that should notice, and n
 			const unknown = await failing(await change('SELECT'));
 			assert.deepEqual(unknown.levels, INCOMPLETE);
 			assert.match(unknown.said, /public\.kept has 500 rows, but is not in the manifest/);
+
+			// A value that its table does not take: only a restore can tell.
+			const readable = await dumped({ ...options, ...(name === 'custom' && { archiveCompression: 'none' }) });
+			const twice = readable.bytes;
+			const key = twice.indexOf('\n250\tnote');
+			assert.ok(key > 0);
+			twice.write('\n251\tnote', key);
+			const unrestorable = await forged(backup, twice);
+			assert.deepEqual((await failing(unrestorable)).levels, PASSED);
+			const scratches = [serverScratch(server.connection('postgres'))];
+			const tested = await testRestore(unrestorable, { decoder, scratches, folder });
+			assert.deepEqual([tested.result, tested.level], ['failed', 'restores']);
+			assert.match(tested.error!.message, /orders_pkey/);
+			const restored = await testRestore(backup, { decoder, scratches, folder });
+			assert.deepEqual([restored.result, restored.error], ['passed', undefined]);
 
 			const other = await change(`UPDATE orders SET note = upper(note) WHERE id = 250`, without);
 			const squeezed = await compressed(other);
