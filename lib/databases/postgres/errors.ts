@@ -46,6 +46,13 @@ const meanings: [prefix: string, meaning: Meaning][] = [
 		},
 	],
 	[
+		'40001',
+		{
+			code: 'QUERY_CANCELLED',
+			hint: 'The server gave the transaction up for what others changed. A standby does so where replication may not wait: raise its max_standby_streaming_delay or switch hot_standby_feedback on there, or dump the primary. Then run the node again',
+		},
+	],
+	[
 		'57014',
 		{
 			code: 'QUERY_CANCELLED',

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../../../../lib/errors';
 import { postgresEngine, type PostgresDumpOptions } from '../../../../../lib/databases/postgres';
-import type { PostgresConnection } from '../../../../../lib/databases/postgres/connection';
+import { postgresError, type PostgresConnection } from '../../../../../lib/databases/postgres/connection';
 import { startPostgres, type PostgresServer } from '../../../../servers/postgres';
 import { startTcpProxy } from '../../../../servers/tcp-proxy';
 import { dumpText, psql, withClient } from '../helpers';
@@ -231,6 +231,18 @@ describe('a dump that can not be made', () => {
 
 	test('a statement that takes longer than it may', async () => {
 		await assert.rejects(dump(server.connection(), { statementTimeoutMs: 1 }), { code: 'QUERY_CANCELLED' });
+	});
+
+	test('a standby whose replication does not wait is told from other failures', async () => {
+		// What a standby sends then; here a server says it that is none.
+		const raise = `DO $$BEGIN RAISE 'canceling statement due to conflict with recovery' USING ERRCODE = '40001'; END$$`;
+		const cause = await withClient(server.connection(), async (client) => client.query(raise)).catch(
+			(error: unknown) => error,
+		);
+		const { code, message, hint } = postgresError(cause, 'reading table a');
+		assert.equal(code, 'QUERY_CANCELLED');
+		assert.match(message, /^Reading table a failed: canceling statement due to conflict with recovery/);
+		assert.match(hint!, /hot_standby_feedback/);
 	});
 
 	test('time-outs of the server do not end it', async () => {
