@@ -10,7 +10,7 @@ import { isDead, parseOwner, self } from '../owner';
 
 import type { S3Target } from './client';
 import { isMissing } from './errors';
-import { removeObject } from './remove';
+import { removeTemporary } from './remove';
 import { writeParams } from './write-params';
 
 /** Of a claim's life, after which it is renewed; and after which whoever could not renew it gives up. */
@@ -48,7 +48,7 @@ export async function withClaim<Result>(
 		return await renewing(target, mine, signal, run);
 	} finally {
 		// What happened to the object counts. A claim left behind dies, and goes with the unfinished uploads.
-		await removeObject(target, mine).catch(() => {});
+		await removeTemporary(target, mine).catch(() => {});
 	}
 }
 
@@ -112,7 +112,7 @@ async function acquire(
 			});
 		}
 		if (claimed && others.some((other) => compareKeys(other, mine) < 0)) {
-			await removeObject(target, mine);
+			await removeTemporary(target, mine);
 			claimed = false;
 		}
 	}
@@ -148,7 +148,7 @@ async function livingClaims(
 		const still = performance.now() - watched.get(Key)!.since > target.claimLifetime;
 		// The service tells whole seconds.
 		const old = now && LastModified && +now - +LastModified > target.claimLifetime + 1000;
-		if (still || old || (first && (await belongsToTheDead(target, Key)))) await removeObject(target, Key);
+		if (still || old || (first && (await belongsToTheDead(target, Key)))) await removeTemporary(target, Key);
 		else living.push(Key);
 	}
 	return living;

@@ -1,6 +1,5 @@
 import {
 	CreateMultipartUploadCommand,
-	DeleteObjectCommand,
 	GetObjectCommand,
 	ListObjectsV2Command,
 	ListPartsCommand,
@@ -20,6 +19,7 @@ import { isDead, parseOwner, self } from '../owner';
 import type { S3Target } from './client';
 import { isMissing } from './errors';
 import { abortUpload, type UploadRequest } from './multipart';
+import { removeTemporary } from './remove';
 import { writeParams } from './write-params';
 
 /**
@@ -226,5 +226,5 @@ async function readRecord(
 
 async function removeRecord(target: S3Target, Key: string): Promise<void> {
 	active.delete(Key);
-	await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key })).catch(() => {});
+	await removeTemporary(target, Key).catch(() => {});
 }

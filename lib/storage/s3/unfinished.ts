@@ -4,7 +4,7 @@ import type { StoredObject, UnfinishedUpload } from '../storage';
 
 import type { S3Target } from './client';
 import { abortUpload, listUploads } from './multipart';
-import { removeObject } from './remove';
+import { removeTemporary } from './remove';
 import { listParts, recordPrefix, recordPrefixOf } from './session';
 
 /** The multipart uploads under a prefix that were not completed, ours and others', and temporary objects of ours that belong to none. */
@@ -68,7 +68,7 @@ export async function removeUnfinished(
 	for (const key of old) {
 		const record = recordPrefixOf(key);
 		if (record !== undefined && kept.has(record)) continue;
-		await removeObject(target, key, signal);
+		await removeTemporary(target, key, signal);
 		if (record === undefined || !ended.has(record)) removed += 1;
 	}
 	return removed;

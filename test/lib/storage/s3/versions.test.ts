@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ListObjectVersionsCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 
 import { deleteBackup } from '../../../../lib/storage/backups';
+import { withClaim } from '../../../../lib/storage/s3/claim';
+import { s3Target } from '../../../../lib/storage/s3/client';
 import { s3Storage, type S3Settings } from '../../../../lib/storage/s3/s3-storage';
 import type { Storage } from '../../../../lib/storage/storage';
 import { startRadosgw, type RadosgwServer, type S3ServerSettings } from '../../../servers/radosgw';
@@ -53,6 +57,22 @@ describe('a bucket that keeps versions', () => {
 			await storage.deleteVersions!('never there');
 			assert.deepEqual(await left(), { versions: ['a.sql'], markers: [] });
 		});
+	});
+
+	test('claims and records of uploads leave no version behind', async () => {
+		await withStorage({}, async (storage) => {
+			const content = Buffer.alloc(13 * 1024 * 1024, 'x');
+			await storage.put('large', Readable.from([content]), {
+				size: content.length,
+				resumable: { sha256: createHash('sha256').update(content).digest('hex') },
+			});
+		});
+		const target = s3Target({ ...settings, claimLifetime: 1000 });
+		const none = async () => {};
+		// Long enough to be renewed, which makes another version.
+		await withClaim(target, 'claimed', new AbortController().signal, none, () => sleep(500));
+		target.client.destroy();
+		assert.deepEqual(await left(), { versions: ['large'], markers: [] });
 	});
 
 	test('a backup goes with all its files and versions', async () => {
