@@ -9,11 +9,12 @@ import { alreadyExists } from '../taken';
 
 import { withClaim } from './claim';
 import { hasStatus, mayPass, StatusError } from './errors';
-import { repeat, send, sendOnce, sendStream } from './exchange';
+import { repeat, send, sendOnce } from './exchange';
 import { makeFolder, parentOf } from './folders';
 import { assertListed, temporaryName } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
 import { quotaOf } from './quota';
+import { sendStream } from './send-stream';
 import { addressOf, type WebDavTarget } from './target';
 
 /** Bytes from which on an upload first asks whether there is room. */

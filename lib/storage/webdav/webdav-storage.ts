@@ -14,11 +14,12 @@ import type {
 
 import { download } from './download';
 import { hasStatus, webDavError } from './errors';
-import { send, SourceFailed } from './exchange';
+import { send } from './exchange';
 import { assertAddress } from './folders';
 import { assertWebDavKey, isRemovable } from './names';
 import { lookUp, type WebDavEntry } from './propfind';
 import { quotaBelow } from './quota';
+import { SourceFailed } from './send-stream';
 import type { WebDavSettings } from './settings';
 import { webDavTarget, type WebDavTarget } from './target';
 import { upload } from './upload';
