@@ -25,7 +25,7 @@ export function decide(
 	calendar: ZoneCalendar,
 ): PlanGroup[] {
 	const chains = new Chains(backups);
-	const drafts = groupsOf(backups, options.groupBy ?? ['name', 'kind']).map((group): Draft => ({
+	const drafts = groupsOf(backups, options.groupBy).map((group): Draft => ({
 		...group,
 		evaluation: evaluateGroup(group.backups, policy, options, calendar, chains),
 		overCap: new Set(),

@@ -3,9 +3,10 @@ import type { Draft } from './decide';
 import type { Decision, PlanGroup, Reason } from './plan-types';
 
 /** How to call a group in a sentence. */
-export function labelOf({ name, kind }: { name: string; kind: string }): string {
-	if (name === '') return kind === '' ? 'all jobs' : `kind ${kind}`;
-	return kind === '' ? name : `${name} (${kind})`;
+export function labelOf({ name, kind, folder }: { name: string; kind: string; folder?: string }): string {
+	const place = folder === undefined ? '' : folder === '' ? ' at the top' : ` in ${folder}`;
+	if (name === '') return (kind === '' ? 'all jobs' : `kind ${kind}`) + place;
+	return (kind === '' ? name : `${name} (${kind})`) + place;
 }
 
 const OVER_CAP: readonly Reason[] = [
@@ -14,7 +15,7 @@ const OVER_CAP: readonly Reason[] = [
 
 /** Puts the decisions on a group into words. */
 export function describeGroup(
-	{ name, kind, evaluation, overCap, refused }: Draft,
+	{ name, kind, folder, evaluation, overCap, refused }: Draft,
 	kept: ReadonlySet<RetentionBackup>,
 	neededBy: ReadonlyMap<RetentionBackup, RetentionBackup>,
 ): PlanGroup {
@@ -33,7 +34,15 @@ export function describeGroup(
 		return { key, backup, action: 'keep', reasons: [{ rule: 'refused', text }] };
 	});
 	const notices = noticesOf(decisions);
-	return { name, kind, decisions, ...(notices.length > 0 && { notices }), ...(refused && { refused }) };
+	const place = folder === undefined ? {} : { folder };
+	return {
+		name,
+		kind,
+		...place,
+		decisions,
+		...(notices.length > 0 && { notices }),
+		...(refused && { refused }),
+	};
 }
 
 const NOTICES: Readonly<Record<string, string>> = {

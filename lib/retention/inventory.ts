@@ -1,6 +1,6 @@
 import type { RetentionBackup } from './backup';
 import { parseDuration } from './duration';
-import { groupsOf } from './groups';
+import { groupsOf, type GroupBy } from './groups';
 import { median, SAMPLE, usualInterval } from './rhythm';
 import { sizeTrend, type SizeTrend } from './size-trend';
 import { ZoneCalendar } from './zone-calendar';
@@ -31,6 +31,8 @@ export interface InventoryEntry {
 export interface Inventory {
 	name: string;
 	kind: string;
+	/** Only where grouped by folder. */
+	folder?: string;
 	/** Newest first; those without a known time come last. */
 	entries: InventoryEntry[];
 	complete: number;
@@ -48,8 +50,8 @@ export interface Inventory {
 
 export interface InventoryOptions {
 	now: Date;
-	/** Default: by both. */
-	groupBy?: ReadonlyArray<'name' | 'kind'>;
+	/** Default: by job and kind. */
+	groupBy?: readonly GroupBy[];
 	/**
 	 * The longest time that may lie between two backups: `26h`. Where it isn't given, half as much again as lies between them as
 	 * a rule.
@@ -69,11 +71,11 @@ const SLACK = 1.5;
  * @throws LifeboatError `INVALID_DURATION` for `expectedEvery`.
  */
 export function takeInventory(backups: readonly RetentionBackup[], options: InventoryOptions): Inventory[] {
-	const groups = groupsOf(backups, options.groupBy ?? ['name', 'kind']);
+	const groups = groupsOf(backups, options.groupBy);
 	const allowed = options.expectedEvery === undefined ? undefined : parseDuration(options.expectedEvery);
 	const calendar = new ZoneCalendar(options.zone);
 	const now = options.now.getTime();
-	return groups.map(({ name, kind, backups: members }): Inventory => {
+	return groups.map(({ backups: members, ...group }): Inventory => {
 		const timed = members
 			.map((backup) => ({ backup, at: Date.parse(backup.createdAt) }))
 			.sort((a, b) => (Number.isNaN(a.at) ? 1 : Number.isNaN(b.at) ? -1 : b.at - a.at));
@@ -102,7 +104,7 @@ export function takeInventory(backups: readonly RetentionBackup[], options: Inve
 		const open = newest && gapOf(newest.at, now);
 		const trend = sizeTrend(complete.map(({ backup, at }) => ({ at, size: backup.size })));
 		return {
-			...{ name, kind },
+			...group,
 			entries: timed.map(({ backup, at }): InventoryEntry => {
 				const gap = gaps.get(backup);
 				const sizeChange = changes.get(backup);

@@ -1,4 +1,5 @@
 import type { RetentionBackup } from './backup';
+import type { GroupBy } from './groups';
 
 /** Why a backup stays or goes. Some make their texts only when asked: read the fields, a spread or JSON doesn't see them. */
 export interface Reason {
@@ -30,6 +31,8 @@ export interface PlanGroup {
 	/** Empty where not grouped by name, or unknown. */
 	name: string;
 	kind: string;
+	/** Only where grouped by folder. */
+	folder?: string;
 	/** Newest first. */
 	decisions: Decision[];
 	/** What the operator should know besides: `2 incomplete: not counted`. */
@@ -46,8 +49,8 @@ export interface RetentionPlan {
 
 export interface PlanOptions {
 	now: Date;
-	/** Default: by both. */
-	groupBy?: ('name' | 'kind')[];
+	/** Default: by job and kind. */
+	groupBy?: readonly GroupBy[];
 	/** Count only proven backups: others follow the same rules, but never take the place of a proven one. */
 	countOnlyProven?: boolean;
 	/** Refuse when more than this would be deleted in the whole run. */

@@ -138,7 +138,7 @@ function nothingToWatch(
 function goodOnes(backups: readonly WatchedBackup[], now: number): Map<string, WatchedBackup[]> {
 	const chains = new Chains(backups);
 	const good = new Map<string, WatchedBackup[]>();
-	for (const group of groupsOf(backups, ['name', 'kind'])) {
+	for (const group of groupsOf(backups)) {
 		const members = (group.backups as WatchedBackup[])
 			.filter((each) => each.state === 'complete' && chains.problem(each) === undefined)
 			.filter(({ createdAt }) => Date.parse(createdAt) <= now)

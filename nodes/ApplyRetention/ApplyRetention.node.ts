@@ -7,6 +7,7 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
+import { itemsThatDiffer } from '../shared/expressions';
 import { chosenOperation } from '../shared/parameters';
 import { runPerItem } from '../shared/run';
 import { storageCredentials, storageProperties } from '../shared/storage';
@@ -110,6 +111,6 @@ export class ApplyRetention implements INodeType {
 		const operation = this.getNodeParameter('operation', 0) as keyof typeof operations;
 		const run = async (itemIndex: number) =>
 			await chosenOperation(this, operations, itemIndex)(this, itemIndex);
-		return await runPerItem(this, run, onceForAll.has(operation) ? [0] : undefined);
+		return await runPerItem(this, run, onceForAll.has(operation) ? itemsThatDiffer(this) : undefined);
 	}
 }

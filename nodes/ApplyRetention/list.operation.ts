@@ -67,9 +67,19 @@ function describeEntry({ backup, age, gap, sizeChange }: InventoryEntry, marks?:
 }
 
 function describeJob(job: Inventory): IDataObject {
-	const { name, kind, entries, complete, pinned, proven, totalBytes, newest, interval, gaps, trend } = job;
+	const { name, kind, folder, entries, complete, pinned, proven, totalBytes, newest, interval, gaps, trend } =
+		job;
 	return {
-		...{ name, kind, backups: entries.length, complete, pinned, proven, totalBytes },
+		...{
+			name,
+			kind,
+			...(folder === undefined ? {} : { folder }),
+			backups: entries.length,
+			complete,
+			pinned,
+			proven,
+			totalBytes,
+		},
 		...(newest
 			? { newestKey: newest.key, newestAt: newest.createdAt, newestAgeHours: inHours(newest.age) }
 			: {}),

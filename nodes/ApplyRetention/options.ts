@@ -1,5 +1,6 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
+import { USUAL_GROUPS, type GroupBy } from '../../lib/retention/groups';
 import type { PlanOptions } from '../../lib/retention/plan';
 import { optionsCollection } from '../shared/properties';
 
@@ -57,12 +58,13 @@ export const description: INodeProperties[] = [
 				name: 'groupBy',
 				type: 'multiOptions',
 				options: [
+					{ name: 'Folder', value: 'folder' },
 					{ name: 'Job', value: 'name' },
 					{ name: 'Kind', value: 'kind' },
 				],
 				default: ['name', 'kind'],
 				description:
-					'Backups of one group are thinned out together. Without any, all backups under the prefix are one group.',
+					'Backups of one group are thinned out together. Without any, all backups under the prefix are one group. Choose Folder, too, where jobs of the same name lie in several folders, but not where each day has its own.',
 				displayOptions: show('apply', 'list'),
 			},
 			{
@@ -132,7 +134,7 @@ interface Options {
 	checkClocks?: boolean;
 	countOnlyProven?: boolean;
 	expectedEvery?: string;
-	groupBy?: Array<'name' | 'kind'>;
+	groupBy?: GroupBy[];
 	maxDeletions?: number;
 	maxDeletePercent?: number;
 }
@@ -143,8 +145,8 @@ const optionsOf = (context: IExecuteFunctions, itemIndex: number) =>
 export const expectedEveryOf = (context: IExecuteFunctions, itemIndex: number): string | undefined =>
 	optionsOf(context, itemIndex).expectedEvery?.trim() || undefined;
 
-export const groupByOf = (context: IExecuteFunctions, itemIndex: number): Array<'name' | 'kind'> =>
-	optionsOf(context, itemIndex).groupBy ?? ['name', 'kind'];
+export const groupByOf = (context: IExecuteFunctions, itemIndex: number): readonly GroupBy[] =>
+	optionsOf(context, itemIndex).groupBy ?? USUAL_GROUPS;
 
 export const versionsOf = (context: IExecuteFunctions, itemIndex: number): 'current' | 'all' =>
 	optionsOf(context, itemIndex).versions ?? 'current';

@@ -30,11 +30,11 @@ export function describeDecision(
 
 /** An item about one job. */
 export function describeGroup(group: PlanGroup, { next }: RetentionPlan, results: Results): IDataObject {
-	const { name, kind, decisions, notices, refused } = group;
+	const { name, kind, folder, decisions, notices, refused } = group;
 	const totals = totalsOf(decisions, results);
 	const goesNext = decisions.some(({ key }) => key === next?.key) ? next : undefined;
 	return {
-		...{ name, kind, backups: decisions.length, ...totals },
+		...{ name, kind, ...(folder === undefined ? {} : { folder }), backups: decisions.length, ...totals },
 		notices: notices ?? [],
 		...(goesNext ? { nextToGo: goesNext.key, nextToGoAt: goesNext.at, nextToGoIf: goesNext.text } : {}),
 		...(refused ? { refused: refused.message, refusedCode: refused.code, advice: refused.hint } : {}),

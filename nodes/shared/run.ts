@@ -1,6 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
-import { refuseEmptyExpressions } from './empty-expressions';
+import { refuseEmptyExpressions } from './expressions';
 import { presentable, toNodeError } from './errors';
 
 /** The signal that Stop and time-outs trigger. A node that ignores it runs on. */

@@ -96,6 +96,35 @@ describe('Apply Retention, through the real engine', () => {
 		);
 	});
 
+	test('one run serves all items, but those that name another prefix get their own', async () => {
+		for (const key of ['one/a.tar', 'one/b.tar', 'two/a.tar', 'two/b.tar', 'three/a.tar', 'three/b.tar'])
+			await put(key.includes('a.tar') ? 0 : 1, key);
+		const input = ['one', 'one', 'two', 'one'].map((folder) => ({ folder }));
+		const byPrefix = await run(keepLast(1, { prefix: '={{ $json.folder }}/' }), { input });
+		const deleted = byPrefix
+			.assertSuccess()
+			.json('applyRetention')
+			.filter(({ action }) => action === 'delete');
+		assert.deepEqual(
+			deleted.map(({ key }) => key),
+			['one/b.tar', 'two/b.tar'],
+		);
+		assert.deepEqual((await readdir(join(destination, 'three'))).length, 6);
+		const jobs = await run({ operation: 'list', return: 'jobs', options: { groupBy: ['name', 'folder'] } });
+		assert.deepEqual(
+			jobs
+				.assertSuccess()
+				.json('applyRetention')
+				.map(({ folder, backups }) => [folder, backups]),
+			[
+				['', 4],
+				['one', 1],
+				['three', 2],
+				['two', 1],
+			],
+		);
+	});
+
 	test('Pin keeps each incoming backup, Unpin lets it go', async () => {
 		const pinned = (
 			await run(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import type { RetentionBackup } from '../../../lib/retention/backup';
+import { labelOf } from '../../../lib/retention/describe-group';
 import { planRetention, type PlanOptions, type RetentionPlan } from '../../../lib/retention/plan';
 import type { RetentionPolicy } from '../../../lib/retention/policy';
 import { backup } from './arbitraries';
@@ -291,6 +292,34 @@ describe('groups and totals', () => {
 		assert.equal(keysOf(plan(backups, { keepLast: 1 }), 'keep').length, 2);
 		assert.equal(keysOf(plan(backups, { keepLast: 1 }, { groupBy: ['name'] }), 'keep').length, 1);
 		assert.equal(plan(backups, { keepLast: 1 }, { groupBy: [] }).groups.length, 1);
+	});
+
+	test('thins out jobs of the same name apart where they lie in different folders, as chosen', () => {
+		const backups = ['', 'one/', 'one/deep/'].flatMap((folder) =>
+			daily(3, (n) => ({ key: `${folder}a${n}`, name: 'a' })),
+		);
+		const together = plan(backups, { keepLast: 2 });
+		assert.equal(keysOf(together, 'keep').length, 2);
+		assert.equal(together.groups[0]!.folder, undefined);
+		const { groups } = plan(backups, { keepLast: 2 }, { groupBy: ['name', 'kind', 'folder'] });
+		assert.deepEqual(
+			groups.map(({ folder, decisions }) => [
+				folder,
+				decisions.filter(({ action }) => action === 'keep').map(({ key }) => key),
+			]),
+			[
+				['', ['a0', 'a1']],
+				['one', ['one/a0', 'one/a1']],
+				['one/deep', ['one/deep/a0', 'one/deep/a1']],
+			],
+		);
+		assert.deepEqual(groups.map(labelOf), [
+			'a (database) at the top',
+			'a (database) in one',
+			'a (database) in one/deep',
+		]);
+		const [, inOne] = plan(backups, { keepLast: 2 }, { groupBy: ['folder'] }).groups;
+		assert.equal(labelOf(inOne!), 'all jobs in one');
 	});
 
 	test('adds up and tells what goes next', () => {

@@ -57,6 +57,20 @@ function titleIn(titles: ReadonlyMap<string, string>, fields: readonly string[])
 	return fields.map((field) => titles.get(field)).findLast((title) => title !== undefined);
 }
 
+/**
+ * The first item of each set of values that the node's expressions come to: for what is done once for a storage and not for each item. Items
+ * that ask for something else, such as another prefix, are not passed over.
+ */
+export function itemsThatDiffer(context: IExecuteFunctions): number[] {
+	const paths = [...expressionsIn(context.getNode().parameters)];
+	const found = new Map<string, number>();
+	for (const itemIndex of context.getInputData().keys()) {
+		const values = JSON.stringify(paths.map((path) => context.getNodeParameter(path, itemIndex)));
+		if (!found.has(values)) found.set(values, itemIndex);
+	}
+	return [...found.values()];
+}
+
 /** The paths of all expressions in a node's parameters, as `getNodeParameter` takes them. */
 function* expressionsIn(value: unknown, path = ''): Generator<string> {
 	if (typeof value === 'string') {
