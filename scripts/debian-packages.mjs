@@ -31,6 +31,7 @@ const wanted = [
 	{ program: 'pgbouncer', package: 'pgbouncer' },
 	{ program: 'proftpd', package: 'proftpd-core' },
 	{ program: '/usr/lib/proftpd/mod_tls.so', package: 'proftpd-mod-crypto' },
+	{ program: 'prlimit', package: 'util-linux' },
 	{ program: 'psql', package: 'postgresql-client' },
 	{ program: 'radosgw', package: 'radosgw' },
 	{ program: 'rclone', package: 'rclone' },
