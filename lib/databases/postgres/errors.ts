@@ -113,7 +113,9 @@ export function postgresError(error: unknown, doing: string): LifeboatError {
 		return new LifeboatError('CANCELLED', `${capitalise(doing)} was cancelled`, { cause: error });
 	}
 	const text = messageOf(error);
-	const meaning = /^[0-9A-Z]{5}$/.test(code)
+	// EPIPE looks like one.
+	const isSqlState = /^[0-9A-Z]{5}$/.test(code) && !lostConnection.has(code);
+	const meaning = isSqlState
 		? meanings.find(([prefix]) => code.startsWith(prefix))?.[1]
 		: lostConnection.has(code) || /^Connection terminated|connection error and is not queryable/.test(text)
 			? connectionLost

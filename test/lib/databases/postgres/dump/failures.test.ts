@@ -245,6 +245,14 @@ describe('a dump that can not be made', () => {
 		assert.match(hint!, /hot_standby_feedback/);
 	});
 
+	test('a connection that ended is never taken for an answer of the server', () => {
+		for (const code of ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', '57P01', '08006']) {
+			const error = postgresError(Object.assign(new Error(`write ${code}`), { code }), 'reading table a');
+			assert.equal(error.code, 'CONNECTION_LOST', code);
+			assert.equal(error.message, 'Reading table a failed: the connection to the PostgreSQL server was lost');
+		}
+	});
+
 	test('time-outs of the server do not end it', async () => {
 		await psql(server, 'postgres', {
 			sql: `ALTER ROLE postgres SET idle_in_transaction_session_timeout = '300ms';

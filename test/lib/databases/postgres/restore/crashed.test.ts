@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LifeboatError } from '../../../../../lib/errors';
 import type { PostgresRestoreOptions } from '../../../../../lib/databases/postgres/restore/restore';
@@ -68,6 +69,18 @@ async function failing(
 	return assert.fail('it worked');
 }
 
+/** A server recovers after a crash, and takes nobody meanwhile. */
+async function untilRecovered(): Promise<void> {
+	for (const deadline = Date.now() + 60_000; ; await sleep(20)) {
+		const { status, stderr } = spawnSync('psql', ['-X', '-q', '-c', 'SELECT 1'], {
+			env: server.env(),
+			encoding: 'utf8',
+		});
+		if (status === 0) return;
+		assert.ok(Date.now() < deadline, stderr);
+	}
+}
+
 const databases = () =>
 	psql(
 		server,
@@ -93,6 +106,7 @@ describe('a server that crashes during a restore, and starts again', () => {
 		test(`${name}, at "${stage}", ${JSON.stringify(options)}: the old content is there, nothing is left`, async () => {
 			const error = await failing(stage, happens, options);
 			assert.match(error.code, code, error.message);
+			await untilRecovered();
 			assert.ok((await contentOf(server, 'live')) === untouched);
 			assert.equal(await databases(), 'live postgres source');
 		});
