@@ -55,6 +55,7 @@ export class HashThread {
 	/** The hash of all that came. Nothing may come any more. @throws LifeboatError `THREAD_LOST`. */
 	async digest(): Promise<Buffer> {
 		if (this.filling) this.hand(this.filling.subarray(0, this.fill));
+		if (this.failure) throw this.failure;
 		if (!this.worker) this.hashHere();
 		this.worker?.postMessage(undefined satisfies HashRequest);
 		while (!this.local && !this.result) await this.change();
@@ -68,6 +69,8 @@ export class HashThread {
 	}
 
 	private hand(piece: Buffer): void {
+		// What a thread had hashed is gone with it: to begin anew would give a hash, but not that of all that came.
+		if (this.failure) throw this.failure;
 		this.waiting.push(piece);
 		this.filling = undefined;
 		this.fill = 0;

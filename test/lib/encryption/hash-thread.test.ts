@@ -61,6 +61,18 @@ describe('a hash in another thread', () => {
 		assert.equal(stdout.trim(), sha1(data));
 	});
 
+	test('is not made of the rest when the thread ends that had hashed the start', async () => {
+		for (const rest of [0, 1000, 300_000]) {
+			const hash = new HashThread();
+			const thread = hash as unknown as { worker: Worker | undefined; waiting: Buffer[] };
+			await hash.update(sampleBytes(2 * 1024 * 1024));
+			while (thread.waiting.length > 0) await sleep(1);
+			await thread.worker!.terminate();
+			const all = hash.update(Buffer.alloc(rest)).then(async () => hash.digest());
+			await assert.rejects(all, { code: 'THREAD_LOST', hint: /memory/ });
+		}
+	});
+
 	test('is made in this thread if the other one ends before it has done anything, and refused if it ends later', async () => {
 		const data = sampleBytes(8 * 1024 * 1024);
 		for (const isLate of [false, true]) {
